@@ -1,0 +1,419 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * The private umbrella: every type of the module.  Levels, lowest first:
+ * core (L0); metrics, redis and event (L1); channel (L2); auth and queue (L3);
+ * session, membership and command (L4); sse and ws (L5); handler (L6); module
+ * (L7).  A file calls down and sideways by name; up it calls only through the
+ * function pointers that are set once at start.
+ */
+
+#ifndef _NGX_HTTP_DELTA_H_INCLUDED_
+#define _NGX_HTTP_DELTA_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "core/delta.h"
+#include "core/delta_envelope.h"
+#include "core/delta_jwt.h"
+
+
+typedef struct ngx_http_delta_worker_s   ngx_http_delta_worker_t;
+typedef struct ngx_http_delta_hub_s      ngx_http_delta_hub_t;
+typedef struct ngx_http_delta_link_s     ngx_http_delta_link_t;
+typedef struct ngx_http_delta_channel_s  ngx_http_delta_channel_t;
+typedef struct ngx_http_delta_event_s    ngx_http_delta_event_t;
+typedef struct ngx_http_delta_session_s  ngx_http_delta_session_t;
+typedef struct ngx_http_delta_load_s     ngx_http_delta_load_t;
+typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
+
+struct redisReply;
+struct redisReader;
+
+
+/* Configuration: written while nginx.conf is read, never afterwards. */
+
+#define NGX_HTTP_DELTA_MAX_RULES  32
+
+/* One delta_redis. */
+typedef struct {
+    ngx_str_t                    name;      /* for logs: no password in it */
+    ngx_addr_t                  *addrs;
+    ngx_uint_t                   naddrs;
+    ngx_str_t                    user;
+    ngx_str_t                    password;
+    ngx_str_t                    db;        /* decimal, empty: none */
+    ngx_str_t                    prefix;    /* of every channel, may be empty */
+    ngx_msec_t                   connect_timeout;
+    ngx_msec_t                   read_timeout;
+    ngx_uint_t                   index;     /* of the worker's hub */
+} ngx_http_delta_redis_conf_t;
+
+/* One delta_channel. */
+typedef struct {
+    ngx_str_t                    pattern;
+    ngx_msec_t                   keep;      /* ms in the log */
+} ngx_http_delta_channel_conf_t;
+
+/* One delta_jwt_key_file; what a worker has read of it is in the worker. */
+typedef struct {
+    ngx_str_t                    path;
+    delta_jwt_keys_t            *keys;
+    time_t                       mtime;
+    off_t                        size;
+    ngx_file_uniq_t              uniq;
+    ngx_uint_t                   index;
+} ngx_http_delta_key_file_t;
+
+/* A channel or key name: each segment evaluated and checked by itself. */
+typedef struct {
+    ngx_str_t                    text;      /* as written */
+    ngx_array_t                  segments;  /* ngx_http_complex_value_t */
+    unsigned                     variable:1;
+    unsigned                     client:1;  /* a client writes a variable */
+} ngx_http_delta_name_t;
+
+/* One delta_subscribe. */
+typedef struct {
+    ngx_http_delta_name_t        channel;   /* a pattern where from is given */
+    ngx_http_delta_name_t        from;      /* set of what "*" stands for */
+    ngx_http_delta_name_t        in;        /* set that must hold its id */
+    unsigned                     on_request:1;
+} ngx_http_delta_rule_t;
+
+typedef struct {
+    ngx_array_t                  redis;     /* ngx_http_delta_redis_conf_t * */
+    ngx_array_t                  channels;  /* ngx_http_delta_channel_conf_t */
+    ngx_array_t                  key_files; /* ngx_http_delta_key_file_t * */
+    ngx_str_t                    library;   /* the Redis functions' text */
+    size_t                       max_event;
+    ngx_shm_zone_t              *zone;      /* of the metrics */
+    ngx_uint_t                   gateways;
+    size_t                       max_command;   /* greatest of all */
+    ngx_uint_t                   claims;    /* some $delta_claim_ is used */
+
+    ngx_http_delta_worker_t     *worker;    /* set by init process */
+} ngx_http_delta_main_conf_t;
+
+#define NGX_HTTP_DELTA_WS   0x01
+#define NGX_HTTP_DELTA_SSE  0x02
+
+#define NGX_HTTP_DELTA_JWT_OFF       0
+#define NGX_HTTP_DELTA_JWT_OPTIONAL  1
+#define NGX_HTTP_DELTA_JWT_REQUIRED  2
+
+typedef struct {
+    ngx_http_delta_redis_conf_t *redis;
+
+    ngx_uint_t                   gateway;   /* transports, 0: not a gateway */
+    ngx_str_t                    file;      /* where it stands */
+    ngx_uint_t                   line;
+    ngx_array_t                 *rules;     /* ngx_http_delta_rule_t */
+    ngx_array_t                 *origins;   /* ngx_str_t; NULL: same origin */
+    ngx_uint_t                   envelope;  /* delta_envelope_t */
+
+    ngx_uint_t                   jwt;
+    ngx_http_complex_value_t    *jwt_token;
+    ngx_str_t                    jwt_audience;
+    ngx_str_t                    jwt_issuer;
+    time_t                       jwt_leeway;
+    time_t                       jwt_grace;
+    ngx_http_delta_key_file_t   *key_file;
+    ngx_http_complex_value_t    *user;
+
+    time_t                       heartbeat; /* seconds, 0: off */
+    ngx_uint_t                   missed;
+    size_t                       queue_bytes;
+    ngx_uint_t                   queue_events;
+    time_t                       queue_age;
+    size_t                       max_command;
+    ngx_uint_t                   limit_connections;
+    ngx_uint_t                   limit_channels;
+    ngx_uint_t                   limit_rate; /* commands per minute */
+} ngx_http_delta_loc_conf_t;
+
+
+/* Redis: two links per hub. */
+
+typedef void (*ngx_http_delta_reply_pt)(void *data, struct redisReply *reply);
+
+typedef struct {
+    ngx_queue_t                  queue;
+    ngx_http_delta_reply_pt      handler;   /* reply NULL: the link was lost */
+    void                        *data;
+} ngx_http_delta_call_t;
+
+struct ngx_http_delta_link_s {
+    ngx_http_delta_hub_t        *hub;
+    ngx_peer_connection_t        peer;
+    struct redisReader          *reader;
+
+    u_char                      *out;       /* unsent bytes: pos .. last */
+    size_t                       out_pos;
+    size_t                       out_last;
+    size_t                       out_size;
+
+    ngx_queue_t                  calls;     /* sent, no reply yet */
+    size_t                       unread;    /* bytes fed since a reply */
+    ngx_event_t                  timer;     /* reconnect, or ping */
+    ngx_event_t                  flush;
+    ngx_msec_t                   heard;     /* when bytes last came */
+    ngx_uint_t                   address;   /* next of the conf's addrs */
+    ngx_uint_t                   attempts;
+
+    unsigned                     pubsub:1;
+    unsigned                     ready:1;
+};
+
+struct ngx_http_delta_hub_s {
+    ngx_http_delta_worker_t     *worker;
+    ngx_http_delta_redis_conf_t *conf;
+    ngx_http_delta_link_t        pubsub;
+    ngx_http_delta_link_t        command;
+
+    ngx_rbtree_t                 channels;  /* ngx_http_delta_channel_t */
+    ngx_rbtree_node_t            sentinel;
+    ngx_queue_t                  lingering; /* channels without members */
+    ngx_queue_t                  sessions;
+
+    /* up: set once at start */
+    void                       (*link_up)(ngx_http_delta_hub_t *hub);
+    void                       (*link_down)(ngx_http_delta_hub_t *hub);
+    void                       (*subscribed)(ngx_http_delta_hub_t *hub,
+                                     ngx_str_t *name);
+    void                       (*message)(ngx_http_delta_hub_t *hub,
+                                     ngx_str_t *name, ngx_str_t *payload);
+    void                       (*control)(ngx_http_delta_channel_t *channel,
+                                     delta_event_t *event);
+    void                       (*acked)(ngx_http_delta_session_t *s,
+                                     ngx_http_delta_channel_t *channel);
+    void                       (*deliver)(ngx_http_delta_session_t *s,
+                                     ngx_http_delta_event_t *event);
+};
+
+
+/* Channels and events. */
+
+typedef struct {
+    ngx_http_delta_session_t    *session;
+    ngx_uint_t                   index;     /* in the session's subs */
+} ngx_http_delta_member_t;
+
+typedef struct {
+    ngx_http_delta_channel_t    *channel;
+    ngx_uint_t                   index;     /* in the channel's members */
+    unsigned                     rule:8;    /* that allows it */
+    unsigned                     requested:1;
+    unsigned                     listed:1;  /* seen by the running load */
+} ngx_http_delta_sub_t;
+
+struct ngx_http_delta_channel_s {
+    ngx_str_node_t               sn;        /* Redis's name, with prefix */
+    ngx_http_delta_hub_t        *hub;
+    ngx_str_t                    name;      /* the clients' name */
+
+    ngx_http_delta_member_t     *members;
+    ngx_uint_t                   nmembers;
+    ngx_uint_t                   size;
+
+    ngx_queue_t                  linger;
+    ngx_msec_t                   idle;      /* since when without members */
+
+    unsigned                     sent:1;    /* SUBSCRIBE is on its way */
+    unsigned                     active:1;  /* and acknowledged */
+    unsigned                     control:1;
+};
+
+/* What one format of an event looks like on the wire. */
+typedef struct ngx_http_delta_frame_s  ngx_http_delta_frame_t;
+
+struct ngx_http_delta_frame_s {
+    ngx_http_delta_frame_t      *next;
+    ngx_uint_t                   format;
+    size_t                       len;
+    u_char                       data[1];
+};
+
+/* Counted references: one per queue entry, one for who made it. */
+struct ngx_http_delta_event_s {
+    ngx_uint_t                   refs;
+    ngx_http_delta_channel_t    *channel;   /* NULL: made for one session;
+                                               compared, never followed */
+    ngx_http_delta_frame_t      *frames;
+    delta_event_t                content;   /* valid during fan-out only */
+    delta_str_t                  id;        /* likewise; empty: ephemeral */
+};
+
+
+/* Sessions. */
+
+typedef struct {
+    ngx_uint_t                   transport;
+    void                       (*open)(ngx_http_delta_session_t *s);
+    void                       (*write)(ngx_http_delta_session_t *s);
+    void                       (*close)(ngx_http_delta_session_t *s);
+    void                       (*ping)(ngx_http_delta_session_t *s);
+} ngx_http_delta_transport_t;
+
+typedef struct {
+    ngx_http_delta_event_t      *event;
+    ngx_msec_t                   since;
+} ngx_http_delta_entry_t;
+
+/* A ring that exists only while something is in it. */
+typedef struct {
+    ngx_http_delta_entry_t      *entries;
+    uint32_t                     size;      /* a power of two, or 0 */
+    uint32_t                     head;
+    uint32_t                     count;
+    size_t                       bytes;
+} ngx_http_delta_ring_t;
+
+typedef enum {
+    NGX_HTTP_DELTA_DETACHED = 0,    /* Redis is away */
+    NGX_HTTP_DELTA_CONTROL,         /* waits for its control channel */
+    NGX_HTTP_DELTA_LOADING,         /* reads its membership */
+    NGX_HTTP_DELTA_SUBSCRIBING,     /* waits for its channels */
+    NGX_HTTP_DELTA_LIVE,
+    NGX_HTTP_DELTA_CLOSING          /* says goodbye, or is gone */
+} ngx_http_delta_state_e;
+
+/* The rule as it is for this session: evaluated at connect. */
+typedef struct {
+    ngx_str_t                    channel;   /* name or pattern */
+    ngx_str_t                    from;
+    ngx_str_t                    in;
+    unsigned                     on_request:1;
+} ngx_http_delta_grant_t;
+
+struct ngx_http_delta_session_s {
+    ngx_pool_t                  *pool;
+    ngx_connection_t            *connection;
+    ngx_http_request_t          *request;
+    ngx_http_delta_hub_t        *hub;
+    ngx_http_delta_loc_conf_t   *conf;
+    const ngx_http_delta_transport_t  *transport;
+    ngx_uint_t                   format;    /* ngx_http_delta_format() */
+
+    ngx_queue_t                  queue;     /* of the hub */
+    ngx_queue_t                  dirty;     /* of the worker's flush */
+    ngx_queue_t                  wheel;     /* of the worker's wheel */
+    time_t                       deadline;  /* next look, in seconds */
+
+    ngx_str_t                    user;
+    ngx_str_t                    id;
+    time_t                       expires;   /* of the token, 0: never */
+
+    ngx_http_delta_grant_t      *grants;
+    ngx_uint_t                   ngrants;
+    ngx_http_delta_sub_t        *subs;
+    ngx_uint_t                   nsubs;
+    ngx_uint_t                   size;
+    ngx_uint_t                   unacked;   /* subs without an ack */
+    ngx_queue_t                  loads;     /* ngx_http_delta_load_t */
+    time_t                       attaching; /* since then not live */
+
+    ngx_http_delta_ring_t        out;       /* to the socket */
+    ngx_http_delta_ring_t        parked;    /* until the session is live */
+    size_t                       head_sent; /* bytes of out's first entry */
+    ngx_uint_t                   inflight;  /* entries that must stay */
+
+    time_t                       heard;     /* last byte of the client */
+    time_t                       pinged;
+    time_t                       blocked;   /* socket full since, or 0 */
+    ngx_uint_t                   tokens;    /* of the rate, 1/60ths */
+    time_t                       refilled;
+
+    ngx_uint_t                   events_sent;
+    ngx_uint_t                   close_code;
+    ngx_str_t                    close_reason;
+
+    ngx_chain_t                 *free;      /* sse: buffers at rest */
+    ngx_chain_t                 *busy;
+    u_char                      *rest;      /* ws: an unfinished frame */
+
+    ngx_http_delta_state_e       state;
+    unsigned                     welcomed:1;    /* ready was sent */
+    unsigned                     queued:1;  /* in the worker's flush */
+    unsigned                     close_sent:1;
+    unsigned                     close_received:1;
+    unsigned                     control:1; /* has its control channel */
+    unsigned                     draining:1;
+};
+
+
+/* Per request. */
+
+typedef struct {
+    ngx_str_t                    user;
+    ngx_str_t                    token;
+    delta_jwt_t                  jwt;
+    int                          jwt_result;    /* 0: not looked at */
+    ngx_uint_t                   protocol;      /* of the handshake */
+
+    ngx_http_delta_grant_t      *grants;
+    ngx_uint_t                   ngrants;
+    void                        *check;     /* Redis is being asked */
+    ngx_int_t                    status;    /* its outcome, 0: none yet */
+
+    ngx_http_delta_session_t    *session;
+    ngx_str_t                    session_id;
+    ngx_uint_t                   transport;
+    ngx_uint_t                   events_sent;
+    ngx_uint_t                   close_code;
+
+    unsigned                     settled:1; /* access phase is over */
+} ngx_http_delta_ctx_t;
+
+
+/* Per worker. */
+
+#define NGX_HTTP_DELTA_WHEEL    64          /* slots of a second */
+#define NGX_HTTP_DELTA_SCRATCH  65536       /* bytes of the read buffer */
+#define NGX_HTTP_DELTA_BUFS     64          /* frames per write */
+
+typedef struct {
+    delta_jwt_keys_t            *keys;
+    time_t                       mtime;
+    off_t                        size;
+    ngx_file_uniq_t              uniq;
+    time_t                       checked;
+    unsigned                     owned:1;   /* read by this worker */
+} ngx_http_delta_keys_t;
+
+struct ngx_http_delta_worker_s {
+    ngx_http_delta_main_conf_t  *conf;
+    ngx_log_t                   *log;
+    ngx_http_delta_hub_t        *hubs;
+    ngx_uint_t                   nhubs;
+    ngx_http_delta_keys_t       *keys;
+    ngx_http_delta_metrics_t    *metrics;
+
+    ngx_queue_t                  dirty;     /* sessions with work to do */
+    ngx_event_t                  flush;
+    ngx_queue_t                  wheel[NGX_HTTP_DELTA_WHEEL];
+    time_t                       wheel_time;
+    ngx_event_t                  tick;
+    ngx_uint_t                   nsessions;
+    ngx_uint_t                   draining;
+
+    u_char                      *scratch;
+    u_char                      *message;   /* a command being assembled */
+    size_t                       message_size;
+    ngx_buf_t                    bufs[NGX_HTTP_DELTA_BUFS];
+    ngx_chain_t                  links[NGX_HTTP_DELTA_BUFS];
+};
+
+
+#define ngx_http_delta_format(transport, envelope)                            \
+    ((ngx_uint_t) (transport) << 8 | (ngx_uint_t) (envelope))
+
+
+extern ngx_module_t  ngx_http_delta_module;
+
+
+#endif /* _NGX_HTTP_DELTA_H_INCLUDED_ */

@@ -1,0 +1,560 @@
+
+/*
+ * Copyright (C) Delta contributors
+ */
+
+
+#include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_event.h"
+#include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_redis.h"
+#include "core/delta_cursor.h"
+
+
+static ngx_http_delta_channel_t *ngx_http_delta_channel_lookup(
+    ngx_http_delta_hub_t *hub, ngx_str_t *key);
+static ngx_http_delta_channel_t *ngx_http_delta_channel_create(
+    ngx_http_delta_hub_t *hub, ngx_str_t *key);
+static void ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel);
+static ngx_int_t ngx_http_delta_channel_key(ngx_http_delta_hub_t *hub,
+    ngx_str_t *name, u_char *buf, ngx_str_t *key);
+static ngx_int_t ngx_http_delta_channel_grow(ngx_http_delta_session_t *s,
+    ngx_http_delta_channel_t *channel);
+static void *ngx_http_delta_channel_double(void *array, ngx_uint_t *size,
+    size_t each, ngx_log_t *log);
+static void ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub,
+    ngx_str_t *key);
+static void ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub,
+    ngx_str_t *key, ngx_str_t *payload);
+static ngx_int_t ngx_http_delta_channel_split(ngx_str_t *payload,
+    delta_str_t *id, delta_str_t *json);
+
+
+#define NGX_HTTP_DELTA_KEY_MAX  512
+
+
+void
+ngx_http_delta_channel_init(ngx_http_delta_hub_t *hub)
+{
+    ngx_rbtree_init(&hub->channels, &hub->sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_queue_init(&hub->lingering);
+
+    hub->subscribed = ngx_http_delta_channel_subscribed;
+    hub->message = ngx_http_delta_channel_message;
+}
+
+
+void
+ngx_http_delta_channel_destroy(ngx_http_delta_hub_t *hub)
+{
+    ngx_rbtree_node_t  *node;
+
+    while (hub->channels.root != &hub->sentinel) {
+        node = ngx_rbtree_min(hub->channels.root, &hub->sentinel);
+        ngx_http_delta_channel_free((ngx_http_delta_channel_t *) node);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_delta_channel_key(ngx_http_delta_hub_t *hub, ngx_str_t *name,
+    u_char *buf, ngx_str_t *key)
+{
+    u_char     *p;
+    ngx_str_t  *prefix;
+
+    prefix = &hub->conf->prefix;
+
+    if (prefix->len + name->len > NGX_HTTP_DELTA_KEY_MAX) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(buf, prefix->data, prefix->len);
+    p = ngx_cpymem(p, name->data, name->len);
+
+    key->data = buf;
+    key->len = p - buf;
+
+    return NGX_OK;
+}
+
+
+static ngx_http_delta_channel_t *
+ngx_http_delta_channel_lookup(ngx_http_delta_hub_t *hub, ngx_str_t *key)
+{
+    return (ngx_http_delta_channel_t *)
+               ngx_str_rbtree_lookup(&hub->channels, key,
+                                     ngx_murmur_hash2(key->data, key->len));
+}
+
+
+static ngx_http_delta_channel_t *
+ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
+{
+    size_t                     prefix;
+    u_char                    *p;
+    ngx_http_delta_channel_t  *channel;
+
+    channel = ngx_calloc(sizeof(ngx_http_delta_channel_t) + key->len,
+                         hub->worker->log);
+    if (channel == NULL) {
+        return NULL;
+    }
+
+    p = (u_char *) (channel + 1);
+    ngx_memcpy(p, key->data, key->len);
+
+    prefix = hub->conf->prefix.len;
+
+    channel->hub = hub;
+    channel->sn.str.data = p;
+    channel->sn.str.len = key->len;
+    channel->sn.node.key = ngx_murmur_hash2(p, key->len);
+    channel->name.data = p + prefix;
+    channel->name.len = key->len - prefix;
+
+#define tail  ":control"
+
+    if (channel->name.len > sizeof(tail) - 1
+        && ngx_strncmp(p + key->len - (sizeof(tail) - 1), tail,
+                       sizeof(tail) - 1)
+           == 0)
+    {
+        channel->control = 1;
+    }
+
+#undef tail
+
+    ngx_rbtree_insert(&hub->channels, &channel->sn.node);
+    ngx_http_delta_metric(hub->worker, CHANNELS, 1);
+
+    return channel;
+}
+
+
+static void
+ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel)
+{
+    ngx_http_delta_hub_t  *hub;
+
+    hub = channel->hub;
+
+    ngx_rbtree_delete(&hub->channels, &channel->sn.node);
+    ngx_http_delta_metric(hub->worker, CHANNELS, -1);
+
+    if (channel->members) {
+        ngx_free(channel->members);
+    }
+
+    ngx_free(channel);
+}
+
+
+ngx_http_delta_sub_t *
+ngx_http_delta_channel_join(ngx_http_delta_session_t *s, ngx_str_t *name,
+    ngx_uint_t rule)
+{
+    u_char                     buf[NGX_HTTP_DELTA_KEY_MAX];
+    ngx_str_t                  key;
+    ngx_http_delta_sub_t      *sub;
+    ngx_http_delta_channel_t  *channel;
+
+    if (ngx_http_delta_channel_key(s->hub, name, buf, &key) != NGX_OK) {
+        return NULL;
+    }
+
+    channel = ngx_http_delta_channel_lookup(s->hub, &key);
+
+    if (channel == NULL) {
+        channel = ngx_http_delta_channel_create(s->hub, &key);
+
+        if (channel == NULL) {
+            return NULL;
+        }
+
+        ngx_queue_insert_tail(&s->hub->lingering, &channel->linger);
+    }
+
+    if (ngx_http_delta_channel_grow(s, channel) != NGX_OK) {
+        return NULL;
+    }
+
+    if (channel->nmembers == 0) {
+        ngx_queue_remove(&channel->linger);
+    }
+
+    sub = &s->subs[s->nsubs];
+
+    sub->channel = channel;
+    sub->index = channel->nmembers;
+    sub->rule = rule;
+    sub->requested = 0;
+    sub->listed = 1;
+
+    channel->members[channel->nmembers].session = s;
+    channel->members[channel->nmembers].index = s->nsubs;
+
+    channel->nmembers++;
+    s->nsubs++;
+
+    if (!channel->active) {
+        s->unacked++;
+        ngx_http_delta_channel_ensure(channel);
+    }
+
+    return sub;
+}
+
+
+static ngx_int_t
+ngx_http_delta_channel_grow(ngx_http_delta_session_t *s,
+    ngx_http_delta_channel_t *channel)
+{
+    void       *p;
+    ngx_log_t  *log;
+
+    log = s->hub->worker->log;
+
+    if (s->nsubs == s->size) {
+        p = ngx_http_delta_channel_double(s->subs, &s->size,
+                                          sizeof(ngx_http_delta_sub_t), log);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        s->subs = p;
+    }
+
+    if (channel->nmembers == channel->size) {
+        p = ngx_http_delta_channel_double(channel->members, &channel->size,
+                                          sizeof(ngx_http_delta_member_t),
+                                          log);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        channel->members = p;
+    }
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_delta_channel_double(void *array, ngx_uint_t *size, size_t each,
+    ngx_log_t *log)
+{
+    void        *p;
+    ngx_uint_t   n;
+
+    n = *size ? 2 * *size : 4;
+
+    p = ngx_alloc(n * each, log);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    if (array) {
+        ngx_memcpy(p, array, *size * each);
+        ngx_free(array);
+    }
+
+    *size = n;
+
+    return p;
+}
+
+
+void
+ngx_http_delta_channel_leave(ngx_http_delta_session_t *s, ngx_uint_t i)
+{
+    ngx_uint_t                 m;
+    ngx_http_delta_sub_t      *sub;
+    ngx_http_delta_member_t   *member;
+    ngx_http_delta_channel_t  *channel;
+
+    sub = &s->subs[i];
+    channel = sub->channel;
+    m = sub->index;
+
+    if (!channel->active) {
+        s->unacked--;
+    }
+
+    channel->nmembers--;
+
+    if (m < channel->nmembers) {
+        member = &channel->members[m];
+        *member = channel->members[channel->nmembers];
+        member->session->subs[member->index].index = m;
+    }
+
+    s->nsubs--;
+
+    if (i < s->nsubs) {
+        *sub = s->subs[s->nsubs];
+        sub->channel->members[sub->index].index = i;
+    }
+
+    if (channel->nmembers == 0) {
+        channel->idle = ngx_current_msec;
+        ngx_queue_insert_tail(&channel->hub->lingering, &channel->linger);
+    }
+}
+
+
+ngx_int_t
+ngx_http_delta_channel_find(ngx_http_delta_session_t *s, ngx_str_t *name)
+{
+    ngx_str_t   *have;
+    ngx_uint_t   i;
+
+    for (i = 0; i < s->nsubs; i++) {
+        have = &s->subs[i].channel->name;
+
+        if (have->len == name->len
+            && ngx_memcmp(have->data, name->data, name->len) == 0)
+        {
+            return i;
+        }
+    }
+
+    return NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_http_delta_channel_count(ngx_http_delta_hub_t *hub, ngx_str_t *name)
+{
+    u_char                     buf[NGX_HTTP_DELTA_KEY_MAX];
+    ngx_str_t                  key;
+    ngx_http_delta_channel_t  *channel;
+
+    if (ngx_http_delta_channel_key(hub, name, buf, &key) != NGX_OK) {
+        return 0;
+    }
+
+    channel = ngx_http_delta_channel_lookup(hub, &key);
+
+    return channel ? channel->nmembers : 0;
+}
+
+
+void
+ngx_http_delta_channel_ensure(ngx_http_delta_channel_t *channel)
+{
+    ngx_str_t  argv[2];
+
+    if (channel->sent) {
+        return;
+    }
+
+    ngx_str_set(&argv[0], "SUBSCRIBE");
+    argv[1] = channel->sn.str;
+
+    if (ngx_http_delta_redis_command(&channel->hub->pubsub, NULL, NULL, 2,
+                                     argv)
+        == NGX_OK)
+    {
+        channel->sent = 1;
+    }
+}
+
+
+void
+ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub)
+{
+    ngx_rbtree_node_t         *node;
+    ngx_http_delta_channel_t  *channel;
+
+    if (hub->channels.root == &hub->sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(hub->channels.root, &hub->sentinel);
+         node;
+         node = ngx_rbtree_next(&hub->channels, node))
+    {
+        channel = (ngx_http_delta_channel_t *) node;
+        channel->sent = 0;
+        channel->active = 0;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_delta_channel_sweep(ngx_http_delta_hub_t *hub)
+{
+    ngx_str_t                  argv[2];
+    ngx_queue_t               *q;
+    ngx_http_delta_channel_t  *channel;
+
+    while (!ngx_queue_empty(&hub->lingering)) {
+        q = ngx_queue_head(&hub->lingering);
+        channel = ngx_queue_data(q, ngx_http_delta_channel_t, linger);
+
+        /* an ack still to come would be taken for a later SUBSCRIBE's */
+
+        if ((channel->sent && !channel->active)
+            || (ngx_msec_int_t) (ngx_current_msec - channel->idle)
+               < NGX_HTTP_DELTA_LINGER)
+        {
+            return 1;
+        }
+
+        if (channel->active) {
+            ngx_str_set(&argv[0], "UNSUBSCRIBE");
+            argv[1] = channel->sn.str;
+
+            if (ngx_http_delta_redis_command(&hub->pubsub, NULL, NULL, 2,
+                                             argv)
+                != NGX_OK)
+            {
+                return 1;
+            }
+        }
+
+        ngx_queue_remove(q);
+        ngx_http_delta_channel_free(channel);
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub, ngx_str_t *key)
+{
+    ngx_uint_t                 i;
+    ngx_http_delta_session_t  *s;
+    ngx_http_delta_channel_t  *channel;
+
+    channel = ngx_http_delta_channel_lookup(hub, key);
+
+    if (channel == NULL || channel->active) {
+        return;
+    }
+
+    channel->active = 1;
+
+    for (i = 0; i < channel->nmembers; i++) {
+        s = channel->members[i].session;
+
+        s->unacked--;
+        hub->acked(s, channel);
+    }
+}
+
+
+static void
+ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
+    ngx_str_t *payload)
+{
+    int                        rc;
+    ngx_uint_t                 i;
+    delta_str_t                id, json;
+    delta_event_t              content;
+    ngx_http_delta_event_t    *event;
+    ngx_http_delta_worker_t   *worker;
+    ngx_http_delta_channel_t  *channel;
+
+    worker = hub->worker;
+    channel = ngx_http_delta_channel_lookup(hub, key);
+
+    if (channel == NULL || channel->nmembers == 0) {
+        return;
+    }
+
+    ngx_http_delta_metric(worker, RECEIVED, 1);
+
+    rc = DELTA_EVENT_EJSON;
+
+    if (ngx_http_delta_channel_split(payload, &id, &json) == NGX_OK) {
+
+        if (json.len > worker->conf->max_event) {
+            ngx_log_error(NGX_LOG_WARN, worker->log, 0,
+                          "delta: dropped an event of %uz bytes on \"%V\": "
+                          "over delta_max_event", json.len, &channel->name);
+            ngx_http_delta_metric(worker, DROPPED_SIZE, 1);
+            return;
+        }
+
+        rc = delta_event_parse(&content, json.data, json.len);
+    }
+
+    if (rc < 0) {
+        ngx_log_error(NGX_LOG_WARN, worker->log, 0,
+                      "delta: dropped an event on \"%V\": %s",
+                      &channel->name, delta_event_strerror(rc));
+        ngx_http_delta_metric_at(worker,
+                                 NGX_HTTP_DELTA_METRIC_DROPPED_JSON - 1 - rc,
+                                 1);
+        return;
+    }
+
+    if (channel->control) {
+        hub->control(channel, &content);
+        return;
+    }
+
+    event = ngx_http_delta_event_create(worker->log, channel, &content, id);
+
+    if (event == NULL) {
+        ngx_http_delta_metric(worker, DROPPED_MEMORY, 1);
+        return;
+    }
+
+    for (i = 0; i < channel->nmembers; i++) {
+        hub->deliver(channel->members[i].session, event);
+    }
+
+    ngx_http_delta_event_release(event);
+}
+
+
+/* "<id> <previous id> <json>", or plain JSON of somebody's own PUBLISH. */
+
+static ngx_int_t
+ngx_http_delta_channel_split(ngx_str_t *payload, delta_str_t *id,
+    delta_str_t *json)
+{
+    u_char            *p, *last, *space;
+    delta_position_t   position;
+
+    p = payload->data;
+    last = p + payload->len;
+
+    id->data = NULL;
+    id->len = 0;
+
+    if (p < last && *p >= '0' && *p <= '9') {
+
+        space = ngx_strlchr(p, last, ' ');
+
+        if (space == NULL
+            || delta_position_parse(&position, (char *) p, space - p) != 0)
+        {
+            return NGX_ERROR;
+        }
+
+        id->data = (char *) p;
+        id->len = space - p;
+
+        p = space + 1;
+        space = ngx_strlchr(p, last, ' ');
+
+        if (space == NULL
+            || delta_position_parse(&position, (char *) p, space - p) != 0)
+        {
+            return NGX_ERROR;
+        }
+
+        p = space + 1;
+    }
+
+    json->data = (char *) p;
+    json->len = last - p;
+
+    return NGX_OK;
+}

@@ -1,0 +1,53 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * The channels of a hub: who listens, one SUBSCRIBE each however many do,
+ * and the way from a message of Redis to every member's queue.
+ */
+
+#ifndef _NGX_HTTP_DELTA_CHANNEL_H_INCLUDED_
+#define _NGX_HTTP_DELTA_CHANNEL_H_INCLUDED_
+
+
+#include "ngx_http_delta.h"
+
+
+/* A channel nobody listens to is kept this long, in ms. */
+#define NGX_HTTP_DELTA_LINGER  5000
+
+
+void ngx_http_delta_channel_init(ngx_http_delta_hub_t *hub);
+void ngx_http_delta_channel_destroy(ngx_http_delta_hub_t *hub);
+
+/*
+ * Makes the session a member of the channel of that (valid, clients') name
+ * and subscribes to it if need be; hub->acked() tells when Redis has
+ * acknowledged that, unless channel->active is set already.
+ * Returns the sub, valid until the session's subs change; NULL: no memory.
+ */
+ngx_http_delta_sub_t *ngx_http_delta_channel_join(ngx_http_delta_session_t *s,
+    ngx_str_t *name, ngx_uint_t rule);
+
+/* Ends the membership s->subs[i]; the last sub takes its place. */
+void ngx_http_delta_channel_leave(ngx_http_delta_session_t *s, ngx_uint_t i);
+
+/* The index of the session's sub of that name, or NGX_ERROR. */
+ngx_int_t ngx_http_delta_channel_find(ngx_http_delta_session_t *s,
+    ngx_str_t *name);
+
+/* How many members the channel of that name has in this worker. */
+ngx_uint_t ngx_http_delta_channel_count(ngx_http_delta_hub_t *hub,
+    ngx_str_t *name);
+
+/* Sends the SUBSCRIBE if it was not sent since the link came up. */
+void ngx_http_delta_channel_ensure(ngx_http_delta_channel_t *channel);
+
+/* The link is down: nothing is subscribed any more. */
+void ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub);
+
+/* UNSUBSCRIBEs what has lingered; returns 1 while something still lingers. */
+ngx_uint_t ngx_http_delta_channel_sweep(ngx_http_delta_hub_t *hub);
+
+
+#endif /* _NGX_HTTP_DELTA_CHANNEL_H_INCLUDED_ */

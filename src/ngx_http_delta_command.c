@@ -1,0 +1,236 @@
+
+/*
+ * Copyright (C) Delta contributors
+ */
+
+
+#include "ngx_http_delta_command.h"
+#include "ngx_http_delta_auth.h"
+#include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_control.h"
+#include "ngx_http_delta_membership.h"
+#include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_session.h"
+#include "ngx_http_delta_wheel.h"
+#include "core/delta_command.h"
+
+
+static ngx_int_t ngx_http_delta_command_rate(ngx_http_delta_session_t *s);
+static void ngx_http_delta_command_subscribe(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref);
+static void ngx_http_delta_command_unsubscribe(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref);
+static void ngx_http_delta_command_status(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref);
+static void ngx_http_delta_command_heartbeat(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref);
+static void ngx_http_delta_command_auth(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref);
+static void ngx_http_delta_command_logout(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref);
+
+
+typedef void (*ngx_http_delta_command_pt)(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref);
+
+
+static const ngx_http_delta_command_pt  ngx_http_delta_commands[] = {
+    ngx_http_delta_command_subscribe,
+    ngx_http_delta_command_unsubscribe,
+    ngx_http_delta_command_status,
+    ngx_http_delta_command_heartbeat,
+    ngx_http_delta_command_auth,
+    ngx_http_delta_command_logout
+};
+
+
+void
+ngx_http_delta_command_text(ngx_http_delta_session_t *s, u_char *data,
+    size_t len)
+{
+    int              rc;
+    ngx_str_t        ref;
+    delta_command_t  command;
+
+    ngx_http_delta_metric(s->hub->worker, COMMANDS, 1);
+
+    if (ngx_http_delta_command_rate(s) != NGX_OK) {
+        ngx_http_delta_session_error(s, "rate_limited",
+                                     "Too many commands.", NULL);
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_RATE);
+        return;
+    }
+
+    rc = delta_command_parse(&command, (char *) data, len);
+
+    ref.data = (u_char *) command.ref.data;
+    ref.len = command.ref.len;
+
+    if (rc < 0) {
+        ngx_http_delta_session_error(s, delta_command_code(rc),
+                                     delta_command_strerror(rc), &ref);
+        return;
+    }
+
+    ngx_http_delta_commands[command.type](s, &command, &ref);
+}
+
+
+/* A bucket of one minute's commands; a command costs 60 of its 1/60ths. */
+
+static ngx_int_t
+ngx_http_delta_command_rate(ngx_http_delta_session_t *s)
+{
+    time_t      now;
+    ngx_uint_t  rate, full;
+
+    now = ngx_time();
+    rate = s->conf->limit_rate;
+    full = rate * 60;
+
+    s->tokens += (now - s->refilled) > 60 ? full : (now - s->refilled) * rate;
+    s->tokens = ngx_min(s->tokens, full);
+    s->refilled = now;
+
+    if (s->tokens < 60) {
+        return NGX_DECLINED;
+    }
+
+    s->tokens -= 60;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_delta_command_subscribe(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref)
+{
+    ngx_str_t  name;
+
+    if (s->state != NGX_HTTP_DELTA_LIVE) {
+        ngx_http_delta_session_error(s, "unavailable",
+                                     "The session is not attached, "
+                                     "try again.", ref);
+        return;
+    }
+
+    name.data = (u_char *) command->channel.data;
+    name.len = command->channel.len;
+
+    ngx_http_delta_membership_ask(s, &name, ref);
+}
+
+
+static void
+ngx_http_delta_command_unsubscribe(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref)
+{
+    ngx_int_t  i;
+    ngx_str_t  name;
+
+    name.data = (u_char *) command->channel.data;
+    name.len = command->channel.len;
+
+    i = ngx_http_delta_channel_find(s, &name);
+
+    if (i == NGX_ERROR || s->subs[i].channel->control) {
+        ngx_http_delta_session_error(s, "not_subscribed",
+                                     "The session is not subscribed to this "
+                                     "channel.", ref);
+        return;
+    }
+
+    ngx_http_delta_control_drop(s, i, "requested", ref);
+}
+
+
+static void
+ngx_http_delta_command_status(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref)
+{
+    ngx_http_delta_session_error(s, "no_presence",
+                                 "This gateway keeps no presence.", ref);
+}
+
+
+static void
+ngx_http_delta_command_heartbeat(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref)
+{
+    u_char     buf[DELTA_COMMAND_REF + 16];
+    ngx_str_t  d;
+
+    d.data = buf;
+    d.len = ngx_snprintf(buf, sizeof(buf), "{%s%V}",
+                         ref->len ? "\"ref\":" : "", ref)
+            - buf;
+
+    ngx_http_delta_session_send(s, "heartbeat_ack", &d);
+}
+
+
+static void
+ngx_http_delta_command_auth(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref)
+{
+    int          rc;
+    char         number[32];
+    u_char       buf[DELTA_COMMAND_REF + 64];
+    ngx_str_t    token, d;
+    delta_str_t  sub;
+    delta_jwt_t  jwt;
+
+    if (s->conf->jwt == NGX_HTTP_DELTA_JWT_OFF) {
+        ngx_http_delta_session_error(s, "no_token",
+                                     "This gateway does not take tokens.",
+                                     ref);
+        return;
+    }
+
+    token.data = (u_char *) command->token.data;
+    token.len = command->token.len;
+
+    rc = ngx_http_delta_auth_verify(s->hub->worker, s->conf, &token, &jwt);
+
+    if (rc < 0) {
+        ngx_http_delta_session_error(s, "bad_token", delta_jwt_strerror(rc),
+                                     ref);
+        return;
+    }
+
+    sub = delta_jwt_claim(&jwt, "sub", 3, number);
+
+    if (s->conf->user == NULL
+        && (sub.len != s->user.len
+            || ngx_memcmp(sub.data, s->user.data, sub.len) != 0))
+    {
+        delta_jwt_free(&jwt);
+        ngx_http_delta_session_error(s, "bad_token",
+                                     "The token is another user's.", ref);
+        return;
+    }
+
+    s->expires = ngx_http_delta_auth_expires(s->conf, &jwt);
+
+    if (s->expires && s->expires < s->deadline) {
+        ngx_http_delta_wheel_schedule(s, s->expires);
+    }
+
+    d.data = buf;
+    d.len = ngx_snprintf(buf, sizeof(buf), "{\"expires\":%L%s%V}", jwt.exp,
+                         ref->len ? ",\"ref\":" : "", ref)
+            - buf;
+
+    delta_jwt_free(&jwt);
+
+    ngx_http_delta_session_send(s, "authenticated", &d);
+}
+
+
+static void
+ngx_http_delta_command_logout(ngx_http_delta_session_t *s,
+    delta_command_t *command, ngx_str_t *ref)
+{
+    ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_LOGOUT);
+}

@@ -1,0 +1,21 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * What a client asks over its WebSocket.  Every bad command gets exactly one
+ * error; none can end another session or the worker.
+ */
+
+#ifndef _NGX_HTTP_DELTA_COMMAND_H_INCLUDED_
+#define _NGX_HTTP_DELTA_COMMAND_H_INCLUDED_
+
+
+#include "ngx_http_delta.h"
+
+
+/* Acts on one text message; data may be changed while it is read. */
+void ngx_http_delta_command_text(ngx_http_delta_session_t *s, u_char *data,
+    size_t len);
+
+
+#endif /* _NGX_HTTP_DELTA_COMMAND_H_INCLUDED_ */

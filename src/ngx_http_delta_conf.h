@@ -1,0 +1,53 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * Reading the directives: every mistake is told with what to do instead.
+ */
+
+#ifndef _NGX_HTTP_DELTA_CONF_H_INCLUDED_
+#define _NGX_HTTP_DELTA_CONF_H_INCLUDED_
+
+
+#include "ngx_http_delta.h"
+
+
+/* Setters of directives, as ngx_command_t wants them. */
+char *ngx_http_delta_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_delta_conf_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_user(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_subscribe(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_heartbeat(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Fills text with what stands behind "key=" and returns it, or NULL. */
+ngx_str_t *ngx_http_delta_conf_param(ngx_str_t *value, const char *key,
+    ngx_str_t *text);
+
+/* Reads a number above 0 behind the first skip bytes, or complains. */
+char *ngx_http_delta_conf_number(ngx_conf_t *cf, ngx_str_t *value,
+    size_t skip, ngx_uint_t *number);
+
+/* Complains of a parameter; hint says what the directive takes. */
+char *ngx_http_delta_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, const char *hint);
+
+/* Builds the function library's text with the retention of delta_channel. */
+ngx_int_t ngx_http_delta_conf_library(ngx_conf_t *cf,
+    ngx_http_delta_main_conf_t *mcf);
+
+
+#endif /* _NGX_HTTP_DELTA_CONF_H_INCLUDED_ */

@@ -1,0 +1,230 @@
+
+/*
+ * Copyright (C) Delta contributors
+ */
+
+
+#include "ngx_http_delta_event.h"
+#include "core/delta_sse.h"
+#include "core/delta_ws.h"
+
+
+static ngx_http_delta_frame_t *ngx_http_delta_event_encode_ws(
+    ngx_http_delta_event_t *event, delta_envelope_t envelope,
+    delta_str_t channel, ngx_log_t *log);
+static ngx_http_delta_frame_t *ngx_http_delta_event_encode_sse(
+    ngx_http_delta_event_t *event, delta_envelope_t envelope,
+    delta_str_t channel, ngx_log_t *log);
+static ngx_http_delta_frame_t *ngx_http_delta_event_alloc(size_t len,
+    ngx_log_t *log);
+
+
+ngx_http_delta_event_t *
+ngx_http_delta_event_create(ngx_log_t *log, ngx_http_delta_channel_t *channel,
+    const delta_event_t *content, delta_str_t id)
+{
+    ngx_http_delta_event_t  *event;
+
+    event = ngx_alloc(sizeof(ngx_http_delta_event_t), log);
+    if (event == NULL) {
+        return NULL;
+    }
+
+    event->refs = 1;
+    event->channel = channel;
+    event->frames = NULL;
+    event->content = *content;
+    event->id = id;
+
+    return event;
+}
+
+
+ngx_http_delta_event_t *
+ngx_http_delta_event_own(ngx_http_delta_session_t *s, const char *t,
+    ngx_str_t *d)
+{
+    ngx_log_t               *log;
+    delta_str_t              none = { NULL, 0 };
+    delta_event_t            content;
+    ngx_http_delta_event_t  *event;
+
+    log = s->hub->worker->log;
+
+    content.t.data = t;
+    content.t.len = ngx_strlen(t);
+    content.d.data = (char *) d->data;
+    content.d.len = d->len;
+
+    event = ngx_http_delta_event_create(log, NULL, &content, none);
+
+    if (event && ngx_http_delta_event_frame(event, s->format, log) == NULL) {
+        ngx_http_delta_event_release(event);
+        return NULL;
+    }
+
+    return event;
+}
+
+
+ngx_http_delta_event_t *
+ngx_http_delta_event_raw(ngx_http_delta_session_t *s, const void *data,
+    size_t len)
+{
+    ngx_log_t               *log;
+    delta_str_t              none = { NULL, 0 };
+    delta_event_t            content = { { NULL, 0 }, { NULL, 0 } };
+    ngx_http_delta_event_t  *event;
+
+    log = s->hub->worker->log;
+
+    event = ngx_http_delta_event_create(log, NULL, &content, none);
+    if (event == NULL) {
+        return NULL;
+    }
+
+    event->frames = ngx_http_delta_event_alloc(len, log);
+
+    if (event->frames == NULL) {
+        ngx_http_delta_event_release(event);
+        return NULL;
+    }
+
+    ngx_memcpy(event->frames->data, data, len);
+    event->frames->format = s->format;
+
+    return event;
+}
+
+
+ngx_http_delta_frame_t *
+ngx_http_delta_event_frame(ngx_http_delta_event_t *event, ngx_uint_t format,
+    ngx_log_t *log)
+{
+    delta_str_t              channel;
+    delta_envelope_t         envelope;
+    ngx_http_delta_frame_t  *frame;
+
+    frame = ngx_http_delta_event_find(event, format);
+    if (frame) {
+        return frame;
+    }
+
+    channel.data = NULL;
+    channel.len = 0;
+
+    if (event->channel) {
+        channel.data = (char *) event->channel->name.data;
+        channel.len = event->channel->name.len;
+    }
+
+    envelope = format & 0xff;
+
+    frame = (format >> 8) == NGX_HTTP_DELTA_WS
+            ? ngx_http_delta_event_encode_ws(event, envelope, channel, log)
+            : ngx_http_delta_event_encode_sse(event, envelope, channel, log);
+
+    if (frame) {
+        frame->format = format;
+        frame->next = event->frames;
+        event->frames = frame;
+    }
+
+    return frame;
+}
+
+
+static ngx_http_delta_frame_t *
+ngx_http_delta_event_encode_ws(ngx_http_delta_event_t *event,
+    delta_envelope_t envelope, delta_str_t channel, ngx_log_t *log)
+{
+    size_t                   len, head;
+    uint8_t                  header[DELTA_WS_MAX_HEADER];
+    ngx_http_delta_frame_t  *frame;
+
+    len = delta_envelope_encode(NULL, envelope, &event->content, channel,
+                                event->id);
+    head = delta_ws_header(header, DELTA_WS_TEXT, len);
+
+    frame = ngx_http_delta_event_alloc(head + len, log);
+
+    if (frame) {
+        ngx_memcpy(frame->data, header, head);
+        delta_envelope_encode((char *) frame->data + head, envelope,
+                              &event->content, channel, event->id);
+    }
+
+    return frame;
+}
+
+
+static ngx_http_delta_frame_t *
+ngx_http_delta_event_encode_sse(ngx_http_delta_event_t *event,
+    delta_envelope_t envelope, delta_str_t channel, ngx_log_t *log)
+{
+    char                    *json;
+    size_t                   len;
+    delta_str_t              none = { NULL, 0 }, data, type;
+    ngx_http_delta_frame_t  *frame;
+
+    len = delta_envelope_encode(NULL, envelope, &event->content, channel,
+                                event->id);
+
+    json = ngx_alloc(len, log);
+    if (json == NULL) {
+        return NULL;
+    }
+
+    delta_envelope_encode(json, envelope, &event->content, channel, event->id);
+
+    data.data = json;
+    data.len = len;
+
+    /* clients of the older shapes listen with onmessage */
+    type = (envelope == DELTA_ENVELOPE_VTD) ? event->content.t : none;
+
+    len = delta_sse_block(NULL, none, type, data);
+    frame = ngx_http_delta_event_alloc(len, log);
+
+    if (frame) {
+        delta_sse_block((char *) frame->data, none, type, data);
+    }
+
+    ngx_free(json);
+
+    return frame;
+}
+
+
+static ngx_http_delta_frame_t *
+ngx_http_delta_event_alloc(size_t len, ngx_log_t *log)
+{
+    ngx_http_delta_frame_t  *frame;
+
+    frame = ngx_alloc(offsetof(ngx_http_delta_frame_t, data) + len, log);
+
+    if (frame) {
+        frame->next = NULL;
+        frame->len = len;
+    }
+
+    return frame;
+}
+
+
+void
+ngx_http_delta_event_release(ngx_http_delta_event_t *event)
+{
+    ngx_http_delta_frame_t  *frame, *next;
+
+    if (--event->refs) {
+        return;
+    }
+
+    for (frame = event->frames; frame; frame = next) {
+        next = frame->next;
+        ngx_free(frame);
+    }
+
+    ngx_free(event);
+}

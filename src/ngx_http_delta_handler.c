@@ -1,0 +1,719 @@
+
+/*
+ * Copyright (C) Delta contributors
+ */
+
+
+#include "ngx_http_delta_handler.h"
+#include "ngx_http_delta_auth.h"
+#include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_header.h"
+#include "ngx_http_delta_membership.h"
+#include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_redis.h"
+#include "ngx_http_delta_session.h"
+#include "ngx_http_delta_sse.h"
+#include "ngx_http_delta_ws.h"
+#include "core/delta_name.h"
+
+
+#define NGX_HTTP_DELTA_NAME_BUF  (DELTA_NAME_MAX + 1)
+
+
+static ngx_int_t ngx_http_delta_handler_admit(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf);
+static ngx_int_t ngx_http_delta_handler_refuse(ngx_http_request_t *r,
+    ngx_int_t status, ngx_uint_t metric);
+static ngx_int_t ngx_http_delta_handler_identity(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx);
+static ngx_int_t ngx_http_delta_handler_unauthorized(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx);
+static ngx_int_t ngx_http_delta_handler_grants(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf);
+static ngx_int_t ngx_http_delta_handler_name(ngx_http_request_t *r,
+    ngx_http_delta_name_t *name, ngx_str_t *value);
+static void ngx_http_delta_handler_checked(void *data, ngx_int_t rc);
+static void ngx_http_delta_handler_cleanup(void *data);
+static ngx_int_t ngx_http_delta_handler_origin(ngx_http_request_t *r,
+    ngx_http_delta_loc_conf_t *dlcf, ngx_uint_t *cross);
+static ngx_uint_t ngx_http_delta_handler_same_origin(ngx_http_request_t *r,
+    ngx_str_t *origin);
+static ngx_uint_t ngx_http_delta_handler_listed(ngx_array_t *origins,
+    ngx_str_t *origin);
+static ngx_int_t ngx_http_delta_handler_cors(ngx_http_request_t *r,
+    ngx_http_delta_loc_conf_t *dlcf);
+static ngx_int_t ngx_http_delta_handler_preflight(ngx_http_request_t *r,
+    ngx_http_delta_loc_conf_t *dlcf);
+static ngx_int_t ngx_http_delta_handler_upgrade_required(
+    ngx_http_request_t *r, ngx_http_delta_loc_conf_t *dlcf);
+static ngx_int_t ngx_http_delta_handler_empty(ngx_http_request_t *r,
+    ngx_uint_t status);
+static ngx_int_t ngx_http_delta_handler_open(ngx_http_request_t *r,
+    const ngx_http_delta_transport_t *transport);
+
+
+ngx_int_t
+ngx_http_delta_precontent_handler(ngx_http_request_t *r)
+{
+    ngx_http_delta_ctx_t       *ctx;
+    ngx_http_delta_loc_conf_t  *dlcf;
+
+    dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
+
+    if (r != r->main
+        || (!dlcf->gateway && dlcf->jwt != NGX_HTTP_DELTA_JWT_REQUIRED))
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_delta_auth_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->settled = 1;
+
+    if (!dlcf->gateway) {
+        return ngx_http_delta_handler_identity(r, ctx);
+    }
+
+    /* what is not a connection is answered by the content handler */
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->check) {
+        return NGX_AGAIN;
+    }
+
+    if (ctx->status) {
+        return ctx->status;
+    }
+
+    return ngx_http_delta_handler_admit(r, ctx, dlcf);
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_admit(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
+    ngx_http_delta_loc_conf_t *dlcf)
+{
+    u_char                       buf[DELTA_NAME_MAX];
+    ngx_int_t                    rc;
+    ngx_str_t                    control;
+    ngx_uint_t                   cross;
+    ngx_http_cleanup_t          *cln;
+    ngx_http_delta_hub_t        *hub;
+    ngx_http_delta_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_delta_module);
+    hub = &mcf->worker->hubs[dlcf->redis->index];
+
+    if (ngx_http_delta_handler_origin(r, dlcf, &cross) != NGX_OK) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "delta: the origin is not one of delta_origin");
+        return ngx_http_delta_handler_refuse(r, NGX_HTTP_FORBIDDEN,
+                                         NGX_HTTP_DELTA_METRIC_REFUSED_ORIGIN);
+    }
+
+    rc = ngx_http_delta_handler_identity(r, ctx);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_delta_handler_grants(r, ctx, dlcf);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_delta_handler_refuse(r, rc,
+                                       NGX_HTTP_DELTA_METRIC_REFUSED_IDENTITY);
+    }
+
+    if (!ngx_http_delta_redis_ready(hub) || ngx_exiting) {
+        return ngx_http_delta_handler_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                         NGX_HTTP_DELTA_METRIC_REFUSED_REDIS);
+    }
+
+    control.data = buf;
+    control.len = ngx_snprintf(buf, sizeof(buf), "user:%V:control",
+                               &ctx->user)
+                  - buf;
+
+    if (ngx_http_delta_channel_count(hub, &control)
+        >= dlcf->limit_connections)
+    {
+        return ngx_http_delta_handler_refuse(r, NGX_HTTP_TOO_MANY_REQUESTS,
+                                         NGX_HTTP_DELTA_METRIC_REFUSED_LIMIT);
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->check = ngx_http_delta_membership_check(hub, ctx->grants,
+                                         ctx->ngrants,
+                                         ngx_http_delta_handler_checked, r);
+
+    if (ctx->check == NULL) {
+        return NGX_DECLINED;
+    }
+
+    cln->handler = ngx_http_delta_handler_cleanup;
+    cln->data = ctx;
+
+    r->read_event_handler = ngx_http_test_reading;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_refuse(ngx_http_request_t *r, ngx_int_t status,
+    ngx_uint_t metric)
+{
+    ngx_str_t                    after;
+    ngx_http_delta_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_delta_module);
+
+    ngx_http_delta_metric_at(mcf->worker, metric, 1);
+
+    if (status == NGX_HTTP_SERVICE_UNAVAILABLE
+        || status == NGX_HTTP_TOO_MANY_REQUESTS)
+    {
+        after.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+        if (after.data == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        /* spread, so that those who were refused together return apart */
+        after.len = ngx_sprintf(after.data, "%ui",
+                                (ngx_uint_t) 1 + ngx_random() % 5)
+                    - after.data;
+
+        if (ngx_http_delta_header(r, "Retry-After", &after) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return status;
+}
+
+
+/* NGX_DECLINED: the user is known, go on. */
+
+static ngx_int_t
+ngx_http_delta_handler_identity(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx)
+{
+    ngx_str_t  user;
+
+    if (ngx_http_delta_auth_user(r, &user) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (user.len == 0) {
+        return ngx_http_delta_handler_unauthorized(r, ctx);
+    }
+
+    ctx->user = user;
+
+    if (!delta_name_segment((char *) user.data, user.len)) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "delta: the user's id cannot stand in a channel name");
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_unauthorized(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx)
+{
+    ngx_str_t  plain = ngx_string("Bearer");
+    ngx_str_t  invalid = ngx_string("Bearer error=\"invalid_token\"");
+
+    if (ngx_http_delta_header(r, "WWW-Authenticate",
+                              ctx->jwt_result < 0 ? &invalid : &plain)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_HTTP_UNAUTHORIZED;
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_grants(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_http_delta_rule_t   *rule;
+    ngx_http_delta_grant_t  *grant;
+
+    rule = dlcf->rules->elts;
+
+    ctx->ngrants = dlcf->rules->nelts;
+    ctx->grants = ngx_pcalloc(r->pool, ctx->ngrants
+                                       * sizeof(ngx_http_delta_grant_t));
+    if (ctx->grants == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    for (i = 0; i < ctx->ngrants; i++) {
+        grant = &ctx->grants[i];
+        grant->on_request = rule[i].on_request;
+
+        rc = ngx_http_delta_handler_name(r, &rule[i].channel,
+                                         &grant->channel);
+        if (rc == NGX_OK && rule[i].from.text.len) {
+            rc = ngx_http_delta_handler_name(r, &rule[i].from, &grant->from);
+        }
+
+        if (rc == NGX_OK && rule[i].in.text.len) {
+            rc = ngx_http_delta_handler_name(r, &rule[i].in, &grant->in);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Each segment is evaluated and judged by itself, so that an id with a colon
+ * in it can never reach into another channel.
+ */
+
+static ngx_int_t
+ngx_http_delta_handler_name(ngx_http_request_t *r,
+    ngx_http_delta_name_t *name, ngx_str_t *value)
+{
+    u_char                    *p;
+    ngx_str_t                  segment;
+    ngx_uint_t                 i;
+    ngx_http_complex_value_t  *cv;
+
+    if (!name->variable) {
+        *value = name->text;
+        return NGX_OK;
+    }
+
+    value->data = ngx_pnalloc(r->pool, NGX_HTTP_DELTA_NAME_BUF);
+    if (value->data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = value->data;
+    cv = name->segments.elts;
+
+    for (i = 0; i < name->segments.nelts; i++) {
+
+        if (ngx_http_complex_value(r, &cv[i], &segment) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (!(segment.len == 1 && segment.data[0] == '*'
+              && cv[i].lengths == NULL)
+            && !delta_name_segment((char *) segment.data, segment.len))
+        {
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "delta: a value of \"%V\" cannot stand in a "
+                          "channel name", &name->text);
+            return NGX_HTTP_FORBIDDEN;
+        }
+
+        if (p - value->data + segment.len + 1 > DELTA_NAME_MAX) {
+            return NGX_HTTP_FORBIDDEN;
+        }
+
+        if (i) {
+            *p++ = ':';
+        }
+
+        p = ngx_cpymem(p, segment.data, segment.len);
+    }
+
+    value->len = p - value->data;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_delta_handler_checked(void *data, ngx_int_t rc)
+{
+    ngx_connection_t      *c;
+    ngx_http_request_t    *r = data;
+    ngx_http_delta_ctx_t  *ctx;
+
+    c = r->connection;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
+
+    ngx_http_set_log_request(c->log, r);
+
+    ctx->check = NULL;
+
+    if (rc == NGX_OK) {
+        ctx->status = NGX_DECLINED;
+
+    } else if (rc == NGX_DECLINED) {
+        ctx->status = ngx_http_delta_handler_refuse(r, NGX_HTTP_FORBIDDEN,
+                                        NGX_HTTP_DELTA_METRIC_REFUSED_MEMBER);
+
+    } else {
+        ctx->status = ngx_http_delta_handler_refuse(r,
+                                        NGX_HTTP_SERVICE_UNAVAILABLE,
+                                        NGX_HTTP_DELTA_METRIC_REFUSED_REDIS);
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    ngx_http_core_run_phases(r);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_delta_handler_cleanup(void *data)
+{
+    ngx_http_delta_ctx_t  *ctx = data;
+
+    if (ctx->check) {
+        ngx_http_delta_membership_cancel(ctx->check);
+        ctx->check = NULL;
+    }
+}
+
+
+/* NGX_OK: no browser, or an allowed origin; cross: it is another site. */
+
+static ngx_int_t
+ngx_http_delta_handler_origin(ngx_http_request_t *r,
+    ngx_http_delta_loc_conf_t *dlcf, ngx_uint_t *cross)
+{
+    ngx_str_t   *origin;
+    ngx_uint_t   count;
+
+    *cross = 0;
+    count = 0;
+
+    origin = ngx_http_delta_auth_header(r, "origin", &count);
+
+    if (origin == NULL) {
+        return NGX_OK;
+    }
+
+    if (count > 1) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_delta_handler_same_origin(r, origin)) {
+        return NGX_OK;
+    }
+
+    *cross = 1;
+
+    return (dlcf->origins
+            && ngx_http_delta_handler_listed(dlcf->origins, origin))
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* By host and port; TLS may end in front of this nginx. */
+
+static ngx_uint_t
+ngx_http_delta_handler_same_origin(ngx_http_request_t *r, ngx_str_t *origin)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_str_t  *host;
+
+    host = ngx_http_delta_auth_header(r, "host", NULL);
+    p = ngx_strnstr(origin->data, "://", origin->len);
+
+    if (host == NULL || p == NULL) {
+        return 0;
+    }
+
+    p += 3;
+    len = origin->data + origin->len - p;
+
+    if (len == 0 || host->len < len
+        || ngx_strncasecmp(host->data, p, len) != 0)
+    {
+        return 0;
+    }
+
+    if (host->len == len) {
+        return 1;
+    }
+
+    return (origin->data[4] == ':' && host->len == len + 3
+            && ngx_strncmp(host->data + len, ":80", 3) == 0)
+           || (origin->data[4] == 's' && host->len == len + 4
+               && ngx_strncmp(host->data + len, ":443", 4) == 0);
+}
+
+
+/* With or without a scheme; one "*" stands for any part of a host name. */
+
+static ngx_uint_t
+ngx_http_delta_handler_listed(ngx_array_t *origins, ngx_str_t *origin)
+{
+    u_char      *star;
+    size_t       head, tail;
+    ngx_str_t   *allowed, rest;
+    ngx_uint_t   i;
+
+    allowed = origins->elts;
+
+    for (i = 0; i < origins->nelts; i++) {
+
+        rest = *origin;
+
+        if (ngx_strnstr(allowed[i].data, "://", allowed[i].len) == NULL) {
+            star = ngx_strnstr(rest.data, "://", rest.len);
+
+            if (star == NULL) {
+                continue;
+            }
+
+            rest.len -= star + 3 - rest.data;
+            rest.data = star + 3;
+        }
+
+        star = ngx_strlchr(allowed[i].data, allowed[i].data + allowed[i].len,
+                           '*');
+
+        if (star == NULL) {
+            if (rest.len == allowed[i].len
+                && ngx_strncasecmp(rest.data, allowed[i].data, rest.len) == 0)
+            {
+                return 1;
+            }
+
+            continue;
+        }
+
+        head = star - allowed[i].data;
+        tail = allowed[i].len - head - 1;
+
+        if (rest.len > head + tail
+            && ngx_strncasecmp(rest.data, allowed[i].data, head) == 0
+            && ngx_strncasecmp(rest.data + rest.len - tail, star + 1, tail)
+               == 0
+            && ngx_strlchr(rest.data + head, rest.data + rest.len - tail, '/')
+               == NULL)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_delta_gateway_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_str_t                   allow = ngx_string("GET, HEAD, OPTIONS");
+    ngx_http_delta_loc_conf_t  *dlcf;
+
+    dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (r->method == NGX_HTTP_OPTIONS) {
+        return ngx_http_delta_handler_preflight(r, dlcf);
+    }
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+
+        if (ngx_http_delta_header(r, "Allow", &allow) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    if (ngx_http_delta_handler_cors(r, dlcf) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* a probe: all checks have passed, nothing is opened */
+
+    if (r->method == NGX_HTTP_HEAD) {
+        return ngx_http_delta_handler_empty(r, NGX_HTTP_OK);
+    }
+
+    if ((dlcf->gateway & NGX_HTTP_DELTA_WS)
+        && r->stream == NULL && ngx_http_delta_ws_requested(r))
+    {
+        rc = ngx_http_delta_ws_handshake(r);
+
+        if (rc == NGX_HTTP_DELTA_UPGRADE_REQUIRED) {
+            return ngx_http_delta_handler_upgrade_required(r, dlcf);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return ngx_http_delta_handler_open(r, &ngx_http_delta_ws_transport);
+    }
+
+    if ((dlcf->gateway & NGX_HTTP_DELTA_SSE)
+        && ngx_http_delta_sse_requested(r,
+                                        dlcf->gateway == NGX_HTTP_DELTA_SSE))
+    {
+        return ngx_http_delta_handler_open(r, &ngx_http_delta_sse_transport);
+    }
+
+    if (!(dlcf->gateway & NGX_HTTP_DELTA_WS)) {
+        return ngx_http_delta_handler_empty(r, 406);
+    }
+
+    return ngx_http_delta_handler_upgrade_required(r, dlcf);
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_cors(ngx_http_request_t *r,
+    ngx_http_delta_loc_conf_t *dlcf)
+{
+    ngx_str_t   *origin, yes = ngx_string("true"), vary = ngx_string("Origin");
+    ngx_uint_t   cross;
+
+    if (ngx_http_delta_header(r, "Vary", &vary) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_delta_handler_origin(r, dlcf, &cross) != NGX_OK || !cross) {
+        return NGX_OK;
+    }
+
+    origin = ngx_http_delta_auth_header(r, "origin", NULL);
+
+    if (ngx_http_delta_header(r, "Access-Control-Allow-Origin", origin)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_delta_header(r, "Access-Control-Allow-Credentials", &yes);
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_preflight(ngx_http_request_t *r,
+    ngx_http_delta_loc_conf_t *dlcf)
+{
+    ngx_str_t   methods = ngx_string("GET, HEAD");
+    ngx_str_t   headers = ngx_string("Authorization, Last-Event-ID");
+    ngx_str_t   age = ngx_string("3600");
+    ngx_uint_t  cross;
+
+    if (ngx_http_delta_handler_origin(r, dlcf, &cross) != NGX_OK) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    if (ngx_http_delta_handler_cors(r, dlcf) != NGX_OK
+        || ngx_http_delta_header(r, "Access-Control-Allow-Methods", &methods)
+           != NGX_OK
+        || ngx_http_delta_header(r, "Access-Control-Allow-Headers", &headers)
+           != NGX_OK
+        || ngx_http_delta_header(r, "Access-Control-Max-Age", &age) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_delta_handler_empty(r, NGX_HTTP_NO_CONTENT);
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_upgrade_required(ngx_http_request_t *r,
+    ngx_http_delta_loc_conf_t *dlcf)
+{
+    ngx_str_t  upgrade = ngx_string("websocket");
+    ngx_str_t  version = ngx_string("13");
+    ngx_str_t  connection = ngx_string("Upgrade");
+
+    if (ngx_http_delta_header(r, "Sec-WebSocket-Version", &version) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r->stream == NULL
+        && (ngx_http_delta_header(r, "Upgrade", &upgrade) != NGX_OK
+            || ngx_http_delta_header(r, "Connection", &connection) != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_delta_handler_empty(r, NGX_HTTP_DELTA_UPGRADE_REQUIRED);
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_empty(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_int_t  rc;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = (status == NGX_HTTP_NO_CONTENT) ? -1 : 0;
+    r->header_only = 1;
+
+    if (status == NGX_HTTP_DELTA_UPGRADE_REQUIRED) {
+        ngx_str_set(&r->headers_out.status_line, "426 Upgrade Required");
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_send_special(r, NGX_HTTP_LAST);
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_open(ngx_http_request_t *r,
+    const ngx_http_delta_transport_t *transport)
+{
+    ngx_http_delta_ctx_t        *ctx;
+    ngx_http_delta_session_t    *s;
+    ngx_http_delta_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_delta_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
+
+    s = ngx_http_delta_session_create(r, transport);
+    if (s == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!mcf->claims) {
+        delta_jwt_free(&ctx->jwt);
+        ngx_memzero(&ctx->jwt, sizeof(delta_jwt_t));
+    }
+
+    r->main->count++;
+
+    ngx_http_delta_session_open(s);
+
+    return NGX_DONE;
+}

@@ -1,0 +1,46 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * Response headers.
+ */
+
+#ifndef _NGX_HTTP_DELTA_HEADER_H_INCLUDED_
+#define _NGX_HTTP_DELTA_HEADER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+#define NGX_HTTP_DELTA_UPGRADE_REQUIRED  426    /* RFC 9110, 15.5.22 */
+
+
+/*
+ * Adds a header; name is a literal, value is kept by reference.  NGX_OK or
+ * NGX_ERROR.
+ */
+static ngx_inline ngx_int_t
+ngx_http_delta_header(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+#endif /* _NGX_HTTP_DELTA_HEADER_H_INCLUDED_ */

@@ -1,0 +1,111 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * Counters in shared memory: one slot per process, so that nothing is locked
+ * and a dead worker's gauges vanish with it while its counters stay.
+ */
+
+#ifndef _NGX_HTTP_DELTA_METRICS_H_INCLUDED_
+#define _NGX_HTTP_DELTA_METRICS_H_INCLUDED_
+
+
+#include "ngx_http_delta.h"
+
+
+/* name, gauge or counter, Prometheus name and labels, help */
+#define NGX_HTTP_DELTA_METRICS(X)                                             \
+    X(SESSIONS_WS, 1, "delta_sessions{transport=\"ws\"}",                     \
+      "Open sessions.")                                                       \
+    X(SESSIONS_SSE, 1, "delta_sessions{transport=\"sse\"}", NULL)             \
+    X(CHANNELS, 1, "delta_channels", "Channels subscribed to, per worker.")   \
+    X(REDIS_UP, 1, "delta_redis_up",                                          \
+      "Workers whose links to Redis are up.")                                 \
+    X(OPENED, 0, "delta_sessions_opened_total", "Sessions opened.")           \
+    X(CLOSED_CLIENT, 0, "delta_sessions_closed_total{by=\"client\"}",         \
+      "Sessions ended, by cause.")                                            \
+    X(CLOSED_PROTOCOL, 0, "delta_sessions_closed_total{by=\"protocol\"}",     \
+      NULL)                                                                   \
+    X(CLOSED_DRAIN, 0, "delta_sessions_closed_total{by=\"drain\"}", NULL)     \
+    X(CLOSED_HEARTBEAT, 0, "delta_sessions_closed_total{by=\"heartbeat\"}",   \
+      NULL)                                                                   \
+    X(CLOSED_SLOW, 0, "delta_sessions_closed_total{by=\"slow\"}", NULL)       \
+    X(CLOSED_RATE, 0, "delta_sessions_closed_total{by=\"rate\"}", NULL)       \
+    X(CLOSED_EXPIRED, 0, "delta_sessions_closed_total{by=\"expired\"}", NULL) \
+    X(CLOSED_REVOKED, 0, "delta_sessions_closed_total{by=\"revoked\"}", NULL) \
+    X(CLOSED_LOGOUT, 0, "delta_sessions_closed_total{by=\"logout\"}", NULL)   \
+    X(CLOSED_INTERNAL, 0, "delta_sessions_closed_total{by=\"internal\"}",     \
+      NULL)                                                                   \
+    X(REFUSED_REQUEST, 0, "delta_refused_total{reason=\"request\"}",          \
+      "Connections refused before the upgrade, by reason.")                   \
+    X(REFUSED_IDENTITY, 0, "delta_refused_total{reason=\"identity\"}", NULL)  \
+    X(REFUSED_ORIGIN, 0, "delta_refused_total{reason=\"origin\"}", NULL)      \
+    X(REFUSED_MEMBER, 0, "delta_refused_total{reason=\"membership\"}", NULL)  \
+    X(REFUSED_LIMIT, 0, "delta_refused_total{reason=\"limit\"}", NULL)        \
+    X(REFUSED_REDIS, 0, "delta_refused_total{reason=\"redis\"}", NULL)        \
+    X(RECEIVED, 0, "delta_events_received_total",                             \
+      "Events received from Redis.")                                          \
+    X(DELIVERED, 0, "delta_events_delivered_total",                           \
+      "Events queued to sessions.")                                           \
+    X(DROPPED_SIZE, 0, "delta_events_dropped_total{reason=\"size\"}",         \
+      "Events from Redis that were not forwarded, by reason.")                \
+    X(DROPPED_JSON, 0, "delta_events_dropped_total{reason=\"json\"}", NULL)   \
+    X(DROPPED_OBJECT, 0, "delta_events_dropped_total{reason=\"object\"}",     \
+      NULL)                                                                   \
+    X(DROPPED_TYPE, 0, "delta_events_dropped_total{reason=\"type\"}", NULL)   \
+    X(DROPPED_DATA, 0, "delta_events_dropped_total{reason=\"data\"}", NULL)   \
+    X(DROPPED_MEMORY, 0, "delta_events_dropped_total{reason=\"memory\"}",     \
+      NULL)                                                                   \
+    X(WRITES, 0, "delta_writes_total", "Flushes of a session's queue.")       \
+    X(BYTES, 0, "delta_sent_bytes_total", "Bytes sent to clients.")           \
+    X(COMMANDS, 0, "delta_commands_total", "Commands received.")              \
+    X(COMMAND_ERRORS, 0, "delta_command_errors_total",                        \
+      "Commands answered by an error.")                                       \
+    X(GRANTS, 0, "delta_membership_changes_total{kind=\"grant\"}",            \
+      "Membership changes applied to live sessions.")                         \
+    X(REVOKES, 0, "delta_membership_changes_total{kind=\"revoke\"}", NULL)    \
+    X(BAD_MEMBERS, 0, "delta_membership_bad_ids_total",                       \
+      "Ids in membership sets that cannot stand in a channel name.")          \
+    X(RESYNCS, 0, "delta_resyncs_total", "Sessions told to refetch.")         \
+    X(REDIS_CONNECTS, 0, "delta_redis_connects_total",                        \
+      "Links to Redis established.")                                          \
+    X(REDIS_LOSSES, 0, "delta_redis_losses_total",                            \
+      "Links to Redis lost or refused.")
+
+typedef enum {
+#define X(name, gauge, text, help)  NGX_HTTP_DELTA_METRIC_##name,
+    NGX_HTTP_DELTA_METRICS(X)
+#undef X
+    NGX_HTTP_DELTA_NMETRICS
+} ngx_http_delta_metric_e;
+
+
+/* A slot; pid 0: nobody's.  The first slot gathers what dead workers left. */
+struct ngx_http_delta_metrics_s {
+    ngx_atomic_t  pid;
+    ngx_atomic_t  values[NGX_HTTP_DELTA_NMETRICS];
+};
+
+#define NGX_HTTP_DELTA_SLOTS  128
+
+
+/* Only this process writes its slot: no atomic operation is needed. */
+#define ngx_http_delta_metric(worker, name, n)                                \
+    ((worker)->metrics->values[NGX_HTTP_DELTA_METRIC_##name] += (n))
+
+#define ngx_http_delta_metric_at(worker, index, n)                            \
+    ((worker)->metrics->values[index] += (n))
+
+
+/* Adds the zone; the same one is found again after a reload. */
+ngx_shm_zone_t *ngx_http_delta_metrics_zone(ngx_conf_t *cf);
+
+/* This process's slot, never NULL: private memory if all are taken. */
+ngx_http_delta_metrics_t *ngx_http_delta_metrics_slot(ngx_shm_zone_t *zone,
+    ngx_cycle_t *cycle);
+
+/* Content handler of delta_metrics: Prometheus text format 0.0.4. */
+ngx_int_t ngx_http_delta_metrics_handler(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_DELTA_METRICS_H_INCLUDED_ */

@@ -1,0 +1,203 @@
+#!lua name=delta
+
+-- Copyright (C) Delta contributors
+
+-- The function library: what must happen in Redis at once.  The gateway loads
+-- it when the version there is older; names of functions never change.
+--
+--   FCALL delta_publish 1 <channel> <event JSON> [<source>/<n>]  ->  id
+--   FCALL_RO delta_version 0  ->  integer
+--
+-- delta_publish appends to the channel's log, delta:{<channel>}, with fields
+-- p (the id before, 0-0 if none) and e (the event), and publishes
+-- "<id> <id before> <event>" on the channel.  n rises per source and channel;
+-- an n at or below the last one publishes nothing and answers the id stored
+-- in delta:{<channel>}:once.  Errors of ours begin with DELTA and are final.
+
+local VERSION = 1
+
+-- Rows of {pattern, keep in ms, entries}, longest literal prefix first; "*"
+-- stands for one segment.  The gateway writes its own over the next line.
+local RETENTION = {} --@retention
+
+local KEEP = 3600000
+local KEEP_CONTROL = 300000
+local ENTRIES = 10000
+
+-- seconds: a key outlives its entries, so that the last id survives quiet
+-- times; a source may be away for longer than a log is kept
+local KEY_LIFE = 86400
+local ONCE_LIFE = 7 * 86400
+
+local NAME_MAX = 256
+local SEGMENT_MAX = 128
+local N_MAX = 9007199254740991
+
+
+-- The globals of Lua are not there yet while a library loads.
+
+local function pattern_match(pattern)
+    pattern = string.gsub(pattern, '[%^%$%(%)%%%.%[%]%+%-%?]', '%%%0')
+
+    return '^' .. string.gsub(pattern, '%*', '[^:]+') .. '$'
+end
+
+
+local function retention(channel)
+    for _, row in ipairs(RETENTION) do
+        row.match = row.match or pattern_match(row[1])
+
+        if string.find(channel, row.match) then
+            return row[2], row[3] or ENTRIES
+        end
+    end
+
+    if string.find(channel, 'user:[^:]+:control$') then
+        return KEEP_CONTROL, ENTRIES
+    end
+
+    return KEEP, ENTRIES
+end
+
+
+local function valid_name(name)
+    if name == '' or #name > NAME_MAX
+       or string.find(name, '[^A-Za-z0-9._~@|+:-]')
+       or string.find(':' .. name .. ':', '::', 1, true)
+    then
+        return false
+    end
+
+    if #name > SEGMENT_MAX then
+        for segment in string.gmatch(name, '[^:]+') do
+            if #segment > SEGMENT_MAX then
+                return false
+            end
+        end
+    end
+
+    return true
+end
+
+
+local function parse_source(text)
+    local source, digits = string.match(text,
+                                        '^([A-Za-z0-9._~@|+-]+)/(%d+)$')
+
+    if not source or #source > SEGMENT_MAX or #digits > 16 then
+        return nil
+    end
+
+    local n = tonumber(digits)
+
+    if n > N_MAX then
+        return nil
+    end
+
+    return source, n, digits
+end
+
+
+-- A function does not roll back: what would be refused after XADD is found
+-- out before it.
+
+local function allowed(channel, log, once)
+    local may = redis.acl_check_cmd
+
+    return may('PUBLISH', channel, '')
+           and may('XADD', log, '*', 'p', '')
+           and may('XREVRANGE', log, '+', '-')
+           and may('XTRIM', log, 'MINID', '0')
+           and may('EXPIRE', log, '1')
+           and (not once or may('HGET', once, '')
+                            and may('HSET', once, '', '')
+                            and may('EXPIRE', once, '1'))
+end
+
+
+local function last_id(log)
+    local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+
+    return last and last[1] or '0-0'
+end
+
+
+local function trim(log, id, keep)
+    local ms = tonumber(string.match(id, '^%d+')) - keep
+
+    if ms > 0 then
+        redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', ms))
+    end
+end
+
+
+local function publish(keys, args)
+    local channel, event = keys[1], args[1]
+
+    if #keys ~= 1 or #args < 1 or #args > 2 then
+        return redis.error_reply('DELTA usage: FCALL delta_publish 1 channel '
+                                 .. 'event [source/n]')
+    end
+
+    if not valid_name(channel) then
+        return redis.error_reply('DELTA the channel is not segments of '
+                                 .. '[A-Za-z0-9._~@|+-] joined by ":"')
+    end
+
+    if not string.find(event, '^%s*{') then
+        return redis.error_reply('DELTA the event is not a JSON object')
+    end
+
+    local log = 'delta:{' .. channel .. '}'
+    local once, source, n, digits
+
+    if args[2] then
+        once = log .. ':once'
+        source, n, digits = parse_source(args[2])
+
+        if not source then
+            return redis.error_reply('DELTA source/n is not a name and a '
+                                     .. 'number up to 2^53 - 1')
+        end
+    end
+
+    if not allowed(channel, log, once) then
+        return redis.error_reply('NOPERM delta_publish needs more rights on '
+                                 .. 'the channel, its log or its once key')
+    end
+
+    if once then
+        local done, id = string.match(redis.call('HGET', once, source) or '',
+                                      '^(%d+) (.+)$')
+
+        if done and n <= tonumber(done) then
+            return id
+        end
+    end
+
+    local keep, entries = retention(channel)
+    local previous = last_id(log)
+    local id = redis.call('XADD', log, 'MAXLEN', '~', entries, '*',
+                          'p', previous, 'e', event)
+
+    trim(log, id, keep)
+    redis.call('EXPIRE', log, math.ceil(keep / 1000) + KEY_LIFE)
+
+    if once then
+        redis.call('HSET', once, source, digits .. ' ' .. id)
+        redis.call('EXPIRE', once, math.ceil(keep / 1000) + ONCE_LIFE)
+    end
+
+    redis.call('PUBLISH', channel, id .. ' ' .. previous .. ' ' .. event)
+
+    return id
+end
+
+
+redis.register_function('delta_publish', publish)
+
+redis.register_function({
+    function_name = 'delta_version',
+    callback = function() return VERSION end,
+    flags = { 'no-writes' },
+})
