@@ -343,6 +343,7 @@ struct ngx_http_delta_session_s {
     unsigned                     close_received:1;
     unsigned                     control:1; /* has its control channel */
     unsigned                     draining:1;
+    unsigned                     ended:1;
 };
 
 

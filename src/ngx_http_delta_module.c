@@ -366,6 +366,19 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ngx_http_delta_loc_conf_t  *prev = parent;
     ngx_http_delta_loc_conf_t  *conf = child;
+    ngx_http_core_loc_conf_t   *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && prev->gateway) {
+
+        /* an "if" within the gateway's location */
+
+        conf->gateway = prev->gateway;
+        conf->file = prev->file;
+        conf->line = prev->line;
+        clcf->handler = ngx_http_delta_gateway_handler;
+    }
 
     ngx_conf_merge_ptr_value(conf->redis, prev->redis, NULL);
     ngx_conf_merge_ptr_value(conf->rules, prev->rules, NULL);

@@ -111,7 +111,7 @@ ngx_http_delta_queue_to_front(ngx_http_delta_session_t *s)
 }
 
 
-void
+ngx_int_t
 ngx_http_delta_queue_unpark(ngx_http_delta_session_t *s)
 {
     size_t                   len;
@@ -122,15 +122,18 @@ ngx_http_delta_queue_unpark(ngx_http_delta_session_t *s)
         len = ngx_http_delta_event_find(event, s->format)->len;
 
         if (ngx_http_delta_ring_put(&s->out, event, len, s->hub->worker->log)
-            == NGX_OK)
+            != NGX_OK)
         {
-            event->refs++;
+            return NGX_ERROR;
         }
 
+        event->refs++;
         ngx_http_delta_ring_pop(&s->parked, len);
     }
 
     ngx_http_delta_queue_wake(s);
+
+    return NGX_OK;
 }
 
 

@@ -35,6 +35,9 @@ static ngx_int_t ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
 static ngx_int_t ngx_http_delta_session_grants(ngx_http_delta_session_t *s,
     ngx_http_delta_ctx_t *ctx);
 static void ngx_http_delta_session_cleanup(void *data);
+static void ngx_http_delta_session_destroy(void *data);
+static void ngx_http_delta_session_leave(ngx_http_delta_session_t *s);
+static ngx_uint_t ngx_http_delta_session_gauge(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_link_up(ngx_http_delta_hub_t *hub);
 static void ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub);
 static void ngx_http_delta_session_attach(ngx_http_delta_session_t *s);
@@ -73,6 +76,7 @@ ngx_http_delta_session_create(ngx_http_request_t *r,
 {
     ngx_pool_t                  *pool;
     ngx_http_cleanup_t          *cln;
+    ngx_pool_cleanup_t          *pool_cln;
     ngx_http_delta_ctx_t        *ctx;
     ngx_http_delta_session_t    *s;
     ngx_http_delta_loc_conf_t   *dlcf;
@@ -83,7 +87,9 @@ ngx_http_delta_session_create(ngx_http_request_t *r,
     dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
 
     cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
+    pool_cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (cln == NULL || pool_cln == NULL) {
         return NULL;
     }
 
@@ -113,6 +119,8 @@ ngx_http_delta_session_create(ngx_http_request_t *r,
 
     cln->handler = ngx_http_delta_session_cleanup;
     cln->data = s;
+    pool_cln->handler = ngx_http_delta_session_destroy;
+    pool_cln->data = s;
 
     ctx->session = s;
     ctx->session_id = s->id;
@@ -164,10 +172,7 @@ ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
     worker->tick.cancelable = 0;
 
     ngx_http_delta_metric(worker, OPENED, 1);
-    ngx_http_delta_metric_at(worker,
-        s->transport->transport == NGX_HTTP_DELTA_WS
-            ? NGX_HTTP_DELTA_METRIC_SESSIONS_WS
-            : NGX_HTTP_DELTA_METRIC_SESSIONS_SSE, 1);
+    ngx_http_delta_metric_at(worker, ngx_http_delta_session_gauge(s), 1);
 
     return NGX_OK;
 }
@@ -225,10 +230,21 @@ ngx_http_delta_session_grants(ngx_http_delta_session_t *s,
 static void
 ngx_http_delta_session_cleanup(void *data)
 {
-    ngx_http_delta_ctx_t      *ctx;
-    ngx_http_delta_worker_t   *worker;
-    ngx_http_delta_session_t  *s = data;
+    ngx_http_delta_session_end(data);
+}
 
+
+void
+ngx_http_delta_session_end(ngx_http_delta_session_t *s)
+{
+    ngx_http_delta_ctx_t     *ctx;
+    ngx_http_delta_worker_t  *worker;
+
+    if (s->ended) {
+        return;
+    }
+
+    s->ended = 1;
     worker = s->hub->worker;
 
     ngx_http_delta_session_close_code(s, 1006, NULL,
@@ -236,19 +252,12 @@ ngx_http_delta_session_cleanup(void *data)
 
     ctx = ngx_http_get_module_ctx(s->request, ngx_http_delta_module);
 
-    if (ctx) {
-        ctx->session = NULL;
-        ctx->events_sent = s->events_sent;
-        ctx->close_code = s->close_code;
-    }
+    ctx->session = NULL;
+    ctx->events_sent = s->events_sent;
+    ctx->close_code = s->close_code;
 
-    ngx_http_delta_membership_forget(s);
-
-    while (s->nsubs) {
-        ngx_http_delta_channel_leave(s, s->nsubs - 1);
-    }
-
-    ngx_http_delta_queue_clear(s, 0);
+    ngx_http_delta_session_leave(s);
+    ngx_http_delta_queue_clear(s, 1);
 
     if (s->queued) {
         ngx_queue_remove(&s->dirty);
@@ -268,12 +277,40 @@ ngx_http_delta_session_cleanup(void *data)
     worker->nsessions--;
     worker->tick.cancelable = (worker->nsessions == 0);
 
-    ngx_http_delta_metric_at(worker,
-        s->transport->transport == NGX_HTTP_DELTA_WS
-            ? NGX_HTTP_DELTA_METRIC_SESSIONS_WS
-            : NGX_HTTP_DELTA_METRIC_SESSIONS_SSE, -1);
+    ngx_http_delta_metric_at(worker, ngx_http_delta_session_gauge(s), -1);
+}
 
+
+/* With the request's pool: only now has HTTP/2 let go of our frames. */
+
+static void
+ngx_http_delta_session_destroy(void *data)
+{
+    ngx_http_delta_session_t  *s = data;
+
+    ngx_http_delta_session_end(s);
+    ngx_http_delta_queue_clear(s, 0);
     ngx_destroy_pool(s->pool);
+}
+
+
+static void
+ngx_http_delta_session_leave(ngx_http_delta_session_t *s)
+{
+    ngx_http_delta_membership_forget(s);
+
+    while (s->nsubs) {
+        ngx_http_delta_channel_leave(s, s->nsubs - 1);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_delta_session_gauge(ngx_http_delta_session_t *s)
+{
+    return s->transport->transport == NGX_HTTP_DELTA_WS
+           ? NGX_HTTP_DELTA_METRIC_SESSIONS_WS
+           : NGX_HTTP_DELTA_METRIC_SESSIONS_SSE;
 }
 
 
@@ -442,7 +479,9 @@ ngx_http_delta_session_live(ngx_http_delta_session_t *s)
         ngx_http_delta_metric(s->hub->worker, RESYNCS, 1);
     }
 
-    ngx_http_delta_queue_unpark(s);
+    if (ngx_http_delta_queue_unpark(s) != NGX_OK) {
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
+    }
 }
 
 
@@ -668,11 +707,7 @@ ngx_http_delta_session_finish(ngx_http_delta_session_t *s)
 {
     s->close_sent = 1;
 
-    ngx_http_delta_membership_forget(s);
-
-    while (s->nsubs) {
-        ngx_http_delta_channel_leave(s, s->nsubs - 1);
-    }
+    ngx_http_delta_session_leave(s);
 
     ngx_http_delta_wheel_schedule(s, ngx_time() + NGX_HTTP_DELTA_CLOSE_TIME);
 

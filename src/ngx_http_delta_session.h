@@ -60,6 +60,12 @@ void ngx_http_delta_session_error(ngx_http_delta_session_t *s,
 void ngx_http_delta_session_push(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);
 
+/*
+ * The session is over: it leaves everything it was part of; its memory goes
+ * with the request's pool.  For transports, before they finalize.
+ */
+void ngx_http_delta_session_end(ngx_http_delta_session_t *s);
+
 /* The transport cannot write on, or can again; delta_queue's age runs. */
 void ngx_http_delta_session_blocked(ngx_http_delta_session_t *s,
     ngx_uint_t blocked);

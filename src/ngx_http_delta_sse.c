@@ -154,7 +154,9 @@ ngx_http_delta_sse_write_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
 
-    ngx_http_delta_sse_write(ctx->session);
+    if (ctx->session) {
+        ngx_http_delta_sse_write(ctx->session);
+    }
 }
 
 
@@ -338,7 +340,7 @@ ngx_http_delta_sse_ping(ngx_http_delta_session_t *s)
 }
 
 
-/* The session may be gone when this returns. */
+/* Neither session nor request may be touched when this returns. */
 
 static void
 ngx_http_delta_sse_finalize(ngx_http_delta_session_t *s, ngx_int_t rc)
@@ -349,8 +351,7 @@ ngx_http_delta_sse_finalize(ngx_http_delta_session_t *s, ngx_int_t rc)
     r = s->request;
     c = s->connection;
 
-    ngx_http_delta_session_close_code(s, 1006, NULL,
-                                      NGX_HTTP_DELTA_METRIC_CLOSED_CLIENT);
+    ngx_http_delta_session_end(s);
 
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
