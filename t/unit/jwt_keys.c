@@ -23,6 +23,7 @@
 
 
 static void jwt_test_sets(void);
+static void jwt_test_limits(void);
 static void jwt_test_kids(void);
 
 
@@ -32,97 +33,99 @@ main(void)
     plan(0);
 
     jwt_test_sets();
+    jwt_test_limits();
     jwt_test_kids();
 
     return done_testing();
 }
 
 
+static const struct {
+    const char  *set;
+    const char  *error;
+} cases[] = {
+    { OCT, "" },
+    { SET(OCT), "" },
+    { SET(OCT ",{\"kty\":\"AKP\",\"d\":1}"), "" },
+    { SET("{\"kty\":\"EC\",\"crv\":\"secp256k1\"}," OCT), "" },
+    { SET("{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":7}," OCT), "" },
+    { SET("{\"kty\":\"RSA\",\"alg\":\"RSA-OAEP\"}," OCT), "" },
+    { SET("{\"kty\":\"oct\",\"use\":\"enc\",\"k\":\"\"}," OCT), "" },
+    { SET("{\"kty\":\"oct\",\"key_ops\":[\"sign\"]}," OCT), "" },
+    { "{\"kty\":\"oct\",\"k\":\"" OCT_K "\",\"use\":\"sig\","
+      "\"key_ops\":[\"sign\",\"verify\"],\"x5c\":7}", "" },
+    { "", "The key set is not JSON: line 1, column 0." },
+    { "{\"keys\":\n[geheim]}", "The key set is not JSON: line 2, column "
+      "7." },
+    { "{\"keys\":[],\"keys\":[]}", "The key set is not JSON: line 1, "
+      "column 17." },
+    { "[]", "The key set is neither an object with an array \"keys\" nor"
+      " a key." },
+    { "{\"keys\":{}}", "The key set is neither an object with an array "
+      "\"keys\" nor a key." },
+    { SET(""), "The key set has no usable key." },
+    { SET("{\"kty\":\"x\"}"), "The key set has no usable key." },
+    { SET(OCT ",7"), "Key 2 of the set is not an object." },
+    { SET(OCT ",{}"), "Key 2 of the set has no kty." },
+    { SET("{\"kty\":7}"), "Key 1 of the set has no kty." },
+    { SET("{\"kty\":\"EC\"}"), "Key 1 of the set has no crv." },
+    { "{\"kty\":\"oct\",\"kid\":7,\"k\":\"" OCT_K "\"}",
+      "Key 1 of the set has a kid that is not a string." },
+    { "{\"kty\":\"oct\",\"use\":7,\"k\":\"" OCT_K "\"}",
+      "Key 1 of the set has a use that is not a string." },
+    { "{\"kty\":\"oct\",\"alg\":null,\"k\":\"" OCT_K "\"}",
+      "Key 1 of the set has an alg that is not a string." },
+    { "{\"kty\":\"oct\",\"alg\":\"RS256\",\"k\":\"" OCT_K "\"}",
+      "Key 1 of the set has an alg that does not go with its kty or crv."
+    },
+    { "{\"kty\":\"RSA\",\"alg\":\"HS256\",\"n\":\"" A2_N "\"}",
+      "Key 1 of the set has an alg that does not go with its kty or crv."
+    },
+    { "{\"kty\":\"EC\",\"alg\":\"ES384\",\"crv\":\"P-256\"}",
+      "Key 1 of the set has an alg that does not go with its kty or crv."
+    },
+    { "{\"kty\":\"oct\"}",
+      "Key 1 of the set has no k in base64url of at most 2048 bytes." },
+    { "{\"kty\":\"oct\",\"k\":\"" OCT_K "=\"}",
+      "Key 1 of the set has no k in base64url of at most 2048 bytes." },
+    { "{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNk"
+      "ZQ\"}",
+      "Key 1 of the set has a k shorter than the hash of its algorithm." },
+    { "{\"kty\":\"oct\",\"alg\":\"HS384\",\"k\":\"" OCT_K "\"}",
+      "Key 1 of the set has a k shorter than the hash of its algorithm." },
+    { SET(KEY_A ",{\"kty\":\"oct\",\"kid\":\"b\",\"k\":\"\"}"),
+      "Key 2 of the set has a k shorter than the hash of its algorithm." },
+    { RSA(A1_K, "AQAB"), "Key 1 of the set has less than 2048 bits." },
+    { RSA(A2_N, "AQ"),
+      "Key 1 of the set has an n or e that is no RSA key's." },
+    { RSA(A2_N, "Ag"),
+      "Key 1 of the set has an n or e that is no RSA key's." },
+    { RSA(A2_N, ""),
+      "Key 1 of the set has an n or e that is no RSA key's." },
+    { RSA(A2_N, "AQABAQABAQAB"),
+      "Key 1 of the set has no n of at most 16384 bits and e of at most "
+      "64 bits in base64url." },
+    { "{\"kty\":\"RSA\",\"n\":\"" A2_N "\",\"e\":\"AQAB\",\"d\":\"AQ\"}",
+      "Key 1 of the set has private parts." },
+    { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" ED_X "\","
+      "\"d\":\"geheim\"}", "Key 1 of the set has private parts." },
+    { EC(A3_X, A3_X), "Key 1 of the set is not a point on its curve." },
+    { EC(A3_X, "AQAB"), "Key 1 of the set has no x and y in base64url of "
+      "the length of its curve." },
+    { EC(A3_X "AA", A3_Y), "Key 1 of the set has no x and y in base64url "
+      "of the length of its curve." },
+    { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAB\"}",
+      "Key 1 of the set has no x in base64url of the length of its "
+      "curve." },
+};
+
+
 static void
 jwt_test_sets(void)
 {
-    char                       error[256], tiny[8], *many;
-    size_t                     i, n;
-    delta_jwt_keys_t          *keys;
-
-    static const struct {
-        const char  *set;
-        const char  *error;
-    } cases[] = {
-        { OCT, "" },
-        { SET(OCT), "" },
-        { SET(OCT ",{\"kty\":\"AKP\",\"d\":1}"), "" },
-        { SET("{\"kty\":\"EC\",\"crv\":\"secp256k1\"}," OCT), "" },
-        { SET("{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":7}," OCT), "" },
-        { SET("{\"kty\":\"RSA\",\"alg\":\"RSA-OAEP\"}," OCT), "" },
-        { SET("{\"kty\":\"oct\",\"use\":\"enc\",\"k\":\"\"}," OCT), "" },
-        { SET("{\"kty\":\"oct\",\"key_ops\":[\"sign\"]}," OCT), "" },
-        { "{\"kty\":\"oct\",\"k\":\"" OCT_K "\",\"use\":\"sig\","
-          "\"key_ops\":[\"sign\",\"verify\"],\"x5c\":7}", "" },
-        { "", "The key set is not JSON: line 1, column 0." },
-        { "{\"keys\":\n[geheim]}", "The key set is not JSON: line 2, column "
-          "7." },
-        { "{\"keys\":[],\"keys\":[]}", "The key set is not JSON: line 1, "
-          "column 17." },
-        { "[]", "The key set is neither an object with an array \"keys\" nor"
-          " a key." },
-        { "{\"keys\":{}}", "The key set is neither an object with an array "
-          "\"keys\" nor a key." },
-        { SET(""), "The key set has no usable key." },
-        { SET("{\"kty\":\"x\"}"), "The key set has no usable key." },
-        { SET(OCT ",7"), "Key 2 of the set is not an object." },
-        { SET(OCT ",{}"), "Key 2 of the set has no kty." },
-        { SET("{\"kty\":7}"), "Key 1 of the set has no kty." },
-        { SET("{\"kty\":\"EC\"}"), "Key 1 of the set has no crv." },
-        { "{\"kty\":\"oct\",\"kid\":7,\"k\":\"" OCT_K "\"}",
-          "Key 1 of the set has a kid that is not a string." },
-        { "{\"kty\":\"oct\",\"use\":7,\"k\":\"" OCT_K "\"}",
-          "Key 1 of the set has a use that is not a string." },
-        { "{\"kty\":\"oct\",\"alg\":null,\"k\":\"" OCT_K "\"}",
-          "Key 1 of the set has an alg that is not a string." },
-        { "{\"kty\":\"oct\",\"alg\":\"RS256\",\"k\":\"" OCT_K "\"}",
-          "Key 1 of the set has an alg that does not go with its kty or crv."
-        },
-        { "{\"kty\":\"RSA\",\"alg\":\"HS256\",\"n\":\"" A2_N "\"}",
-          "Key 1 of the set has an alg that does not go with its kty or crv."
-        },
-        { "{\"kty\":\"EC\",\"alg\":\"ES384\",\"crv\":\"P-256\"}",
-          "Key 1 of the set has an alg that does not go with its kty or crv."
-        },
-        { "{\"kty\":\"oct\"}",
-          "Key 1 of the set has no k in base64url of at most 2048 bytes." },
-        { "{\"kty\":\"oct\",\"k\":\"" OCT_K "=\"}",
-          "Key 1 of the set has no k in base64url of at most 2048 bytes." },
-        { "{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNk"
-          "ZQ\"}",
-          "Key 1 of the set has a k shorter than the hash of its algorithm." },
-        { "{\"kty\":\"oct\",\"alg\":\"HS384\",\"k\":\"" OCT_K "\"}",
-          "Key 1 of the set has a k shorter than the hash of its algorithm." },
-        { SET(KEY_A ",{\"kty\":\"oct\",\"kid\":\"b\",\"k\":\"\"}"),
-          "Key 2 of the set has a k shorter than the hash of its algorithm." },
-        { RSA(A1_K, "AQAB"), "Key 1 of the set has less than 2048 bits." },
-        { RSA(A2_N, "AQ"),
-          "Key 1 of the set has an n or e that is no RSA key's." },
-        { RSA(A2_N, "Ag"),
-          "Key 1 of the set has an n or e that is no RSA key's." },
-        { RSA(A2_N, ""),
-          "Key 1 of the set has an n or e that is no RSA key's." },
-        { RSA(A2_N, "AQABAQABAQAB"),
-          "Key 1 of the set has no n of at most 16384 bits and e of at most "
-          "64 bits in base64url." },
-        { "{\"kty\":\"RSA\",\"n\":\"" A2_N "\",\"e\":\"AQAB\",\"d\":\"AQ\"}",
-          "Key 1 of the set has private parts." },
-        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" ED_X "\","
-          "\"d\":\"geheim\"}", "Key 1 of the set has private parts." },
-        { EC(A3_X, A3_X), "Key 1 of the set is not a point on its curve." },
-        { EC(A3_X, "AQAB"), "Key 1 of the set has no x and y in base64url of "
-          "the length of its curve." },
-        { EC(A3_X "AA", A3_Y), "Key 1 of the set has no x and y in base64url "
-          "of the length of its curve." },
-        { "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAB\"}",
-          "Key 1 of the set has no x in base64url of the length of its "
-          "curve." },
-    };
+    char               error[256];
+    size_t             i, n;
+    delta_jwt_keys_t  *keys;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         error[0] = '\0';
@@ -134,6 +137,17 @@ jwt_test_sets(void)
         ok((keys != NULL) == (cases[i].error[0] == '\0'), "set %zu", i);
         delta_jwt_keys_free(keys);
     }
+
+    is_int(ERR_peek_error(), 0, "nothing is left of OpenSSL's errors");
+}
+
+
+static void
+jwt_test_limits(void)
+{
+    char               error[256], tiny[8], *many;
+    size_t             i, n;
+    delta_jwt_keys_t  *keys;
 
     ok(delta_jwt_keys_parse("", 0, tiny, sizeof(tiny)) == NULL,
        "a small buffer for the reason");
@@ -165,8 +179,6 @@ jwt_test_sets(void)
        "a huge set");
     is_str(error, "The key set is larger than 1048576 bytes.", "too large");
     free(many);
-
-    is_int(ERR_peek_error(), 0, "nothing is left of OpenSSL's errors");
 }
 
 
