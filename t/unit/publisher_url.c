@@ -41,6 +41,7 @@ static const publisher_url_case_t  publisher_url_cases[] = {
     { "redis://[::1]:7", "::1", 7, "", "", "", "" },
     { "redis://[::1]", "::1", 6379, "", "", "", "" },
     { "unix:/run/redis.sock", "", 0, "/run/redis.sock", "", "", "" },
+    { "unix:redis.sock", "", 0, "redis.sock", "", "", "" },
     { "", NULL, 0, NULL, NULL, NULL, NULL },
     { "h:1", NULL, 0, NULL, NULL, NULL, NULL },
     { "rediss://h", NULL, 0, NULL, NULL, NULL, NULL },
@@ -67,7 +68,6 @@ static const publisher_url_case_t  publisher_url_cases[] = {
     { "redis://" P256, NULL, 0, NULL, NULL, NULL, NULL },
     { "redis://u:" P256 "@h", NULL, 0, NULL, NULL, NULL, NULL },
     { "unix:", NULL, 0, NULL, NULL, NULL, NULL },
-    { "unix:run", NULL, 0, NULL, NULL, NULL, NULL },
     { "unix:/" P256, NULL, 0, NULL, NULL, NULL, NULL },
 };
 

@@ -1,0 +1,147 @@
+# Copyright (C) Delta contributors
+#
+#   make run [PORT=8080]        the whole thing on 127.0.0.1, Ctrl-C ends it
+#   make test [TESTS="t/…"]     all tests; ASAN=1: with the sanitizers
+#   make build upstream         the module and the reference upstream
+#   make bench                  latency and CPU of a delivery
+#   make deb                    build/deb/libnginx-mod-http-delta_*.deb
+#   make install                the module to where nginx looks for modules
+#   make clean
+#
+# DEPS=no installs no packages.  WERROR= forgives a compiler its warnings.
+
+PORT   ?= 8080
+JOBS   ?= 2
+ASAN   ?=
+TESTS  ?= t
+DEPS   ?= yes
+WERROR ?= -Werror
+
+NGINX  ?= /usr/sbin/nginx
+SOURCE ?= /usr/share/nginx/src
+
+CFLAGS ?= -g -O2
+
+ifneq ($(filter-out 0,$(ASAN)),)
+BUILD  := build/asan
+override CFLAGS += -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=address,undefined
+else
+BUILD  := build
+endif
+
+OBJS     := $(BUILD)/nginx
+MODULE   := $(BUILD)/ngx_http_delta_module.so
+UPSTREAM := $(BUILD)/delta-upstream
+
+
+# What is installed, once, for each purpose.
+
+BUILD_DEPS := gcc make libc6-dev nginx nginx-dev libhiredis-dev \
+              libjansson-dev libssl-dev
+RUN_DEPS   := $(BUILD_DEPS) redis-server libmicrohttpd-dev libsqlite3-dev \
+              curl perl libmojolicious-perl
+TEST_DEPS  := $(RUN_DEPS) openssl libprotocol-websocket-perl \
+              libcrypt-jwt-perl libio-socket-ssl-perl libnginx-mod-nchan
+DEB_DEPS   := $(BUILD_DEPS) dpkg-dev debhelper
+
+# The greatest set that this call needs, so that apt runs but once.
+
+PACKAGES := $(BUILD_DEPS)
+
+ifneq ($(filter run upstream,$(MAKECMDGOALS)),)
+PACKAGES := $(RUN_DEPS)
+endif
+ifneq ($(filter test bench deps,$(MAKECMDGOALS)),)
+PACKAGES := $(TEST_DEPS)
+endif
+ifneq ($(filter deb,$(MAKECMDGOALS)),)
+PACKAGES += $(DEB_DEPS)
+endif
+
+
+.PHONY: build upstream run test bench install deb deps clean FORCE
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+build: $(MODULE)
+
+upstream: $(UPSTREAM)
+
+run: build upstream
+	@DELTA_BUILD=$(BUILD) exec t/bin/run $(PORT)
+
+test: build upstream $(if $(filter build/asan,$(BUILD)),$(BUILD)/noclose.so)
+	@ASAN=$(ASAN) DELTA_BUILD=$(CURDIR)/$(BUILD) \
+	    prove -It/lib -j$(JOBS) -r $(TESTS)
+
+bench: build upstream
+	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/delivery
+
+install: build
+	@t/bin/install-module $(MODULE) $(NGINX)
+
+deb: | deps
+	@t/bin/build-deb
+
+deps:
+	@[ "$(DEPS)" = no ] || t/bin/deps $(sort $(PACKAGES))
+
+clean:
+	rm -rf build
+
+
+# The module: configured only when something that matters to it has changed.
+
+$(OBJS)/options: FORCE | deps
+	@mkdir -p $(@D)
+	@{ $(NGINX) -V 2>&1; echo '$(CC) $(CFLAGS) $(LDFLAGS) $(CURDIR)'; } \
+	    > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(OBJS)/Makefile: config config.make $(OBJS)/options | deps
+	@echo "configuring $(MODULE)"
+	@cd $(SOURCE) && bash -c '. ./conf_flags && \
+	    ./configure "$${NGX_CONF_FLAGS[@]}" \
+	        --with-cc-opt="-fPIC $(CFLAGS)" \
+	        --with-ld-opt="-fPIC $(LDFLAGS)" \
+	        --add-dynamic-module=$(CURDIR) --builddir=$(CURDIR)/$(OBJS)' \
+	    > $(CURDIR)/$(OBJS)/configure.log 2>&1 \
+	    || { tail -n 4 $(CURDIR)/$(OBJS)/configure.log >&2; \
+	         rm -f $(CURDIR)/$@; exit 1; }
+	@touch $@
+
+$(MODULE): FORCE $(OBJS)/Makefile
+	@$(MAKE) -q --no-print-directory -C $(SOURCE) \
+	    -f $(CURDIR)/$(OBJS)/Makefile modules 2> /dev/null \
+	    || echo "building $@"
+	@$(MAKE) -s --no-print-directory -C $(SOURCE) \
+	    -f $(CURDIR)/$(OBJS)/Makefile modules
+	@cmp -s $(OBJS)/$(@F) $@ || cp $(OBJS)/$(@F) $@
+
+
+# The reference upstream.
+
+UPSTREAM_SRCS := $(wildcard src/upstream/*.c src/publisher/*.c src/core/*.c)
+UPSTREAM_OBJS := $(UPSTREAM_SRCS:src/%.c=$(BUILD)/obj/%.o)
+
+$(BUILD)/obj/%.o: src/%.c $(OBJS)/options | deps
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -Wall -Wextra $(WERROR) $(CFLAGS) -MMD -MP \
+	    -Isrc -Isrc/core -Isrc/publisher -Isrc/upstream -c -o $@ $<
+
+$(UPSTREAM): $(UPSTREAM_OBJS)
+	@echo "building $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ -l:libhiredis.a -lmicrohttpd -lsqlite3 \
+	    -ljansson -lcrypto -lpthread
+
+-include $(UPSTREAM_OBJS:.o=.d)
+
+
+# Keeps the names in a sanitizer's report: see t/lib/Delta.pm.
+
+$(BUILD)/noclose.so: t/lib/noclose.c | deps
+	@mkdir -p $(@D)
+	@$(CC) -shared -fPIC -o $@ $<
+
+FORCE:
