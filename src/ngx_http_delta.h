@@ -63,7 +63,7 @@ typedef struct {
 typedef struct {
     ngx_str_t                    path;
     delta_jwt_keys_t            *keys;
-    time_t                       mtime;
+    int64_t                      changed;   /* ns, of any of its attributes */
     off_t                        size;
     ngx_file_uniq_t              uniq;
     ngx_uint_t                   index;
@@ -379,7 +379,7 @@ typedef struct {
 
 typedef struct {
     delta_jwt_keys_t            *keys;
-    time_t                       mtime;
+    int64_t                      changed;   /* ns, of any of its attributes */
     off_t                        size;
     ngx_file_uniq_t              uniq;
     time_t                       checked;

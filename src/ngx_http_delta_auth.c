@@ -204,8 +204,9 @@ static void
 ngx_http_delta_auth_token(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
     ngx_http_delta_loc_conf_t *dlcf)
 {
-    u_char     *p, *last, *end;
-    ngx_str_t  *value;
+    u_char                 *p, *last, *end;
+    ngx_str_t              *value;
+    ngx_http_delta_line_t   line;
 
     if (ctx->token.len) {
         return;
@@ -231,30 +232,35 @@ ngx_http_delta_auth_token(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
         return;
     }
 
-    value = ngx_http_delta_auth_header(r, "sec-websocket-protocol", NULL);
-    if (value == NULL) {
-        return;
-    }
+    ngx_memzero(&line, sizeof(ngx_http_delta_line_t));
 
-    p = value->data;
-    last = p + value->len;
+    while ((value = ngx_http_delta_auth_next(r, "sec-websocket-protocol",
+                                             &line))
+           != NULL)
+    {
+        p = value->data;
+        last = p + value->len;
 
-    while (p < last) {
-        while (p < last && (*p == ' ' || *p == ',' || *p == '\t')) {
-            p++;
+        while (p < last) {
+            while (p < last && (*p == ' ' || *p == ',' || *p == '\t')) {
+                p++;
+            }
+
+            for (end = p;
+                 end < last && *end != ',' && *end != ' ' && *end != '\t';
+                 end++)
+            {
+                /* void */
+            }
+
+            if (end - p > 7 && ngx_strncmp(p, "bearer.", 7) == 0) {
+                ctx->token.data = p + 7;
+                ctx->token.len = end - p - 7;
+                return;
+            }
+
+            p = end;
         }
-
-        for (end = p; end < last && *end != ',' && *end != ' '; end++) {
-            /* void */
-        }
-
-        if (end - p > 7 && ngx_strncmp(p, "bearer.", 7) == 0) {
-            ctx->token.data = p + 7;
-            ctx->token.len = end - p - 7;
-            return;
-        }
-
-        p = end;
     }
 }
 
@@ -342,7 +348,7 @@ ngx_http_delta_auth_keys(ngx_http_delta_worker_t *worker,
     keys->checked = ngx_time();
 
     if (ngx_file_info(file->path.data, &fi) == NGX_FILE_ERROR
-        || (ngx_file_mtime(&fi) == keys->mtime
+        || (ngx_http_delta_auth_changed(&fi) == keys->changed
             && ngx_file_size(&fi) == keys->size
             && ngx_file_uniq(&fi) == keys->uniq))
     {
@@ -351,7 +357,7 @@ ngx_http_delta_auth_keys(ngx_http_delta_worker_t *worker,
 
     fresh = ngx_http_delta_auth_read_keys(&file->path, &fi, error);
 
-    keys->mtime = ngx_file_mtime(&fi);
+    keys->changed = ngx_http_delta_auth_changed(&fi);
     keys->size = ngx_file_size(&fi);
     keys->uniq = ngx_file_uniq(&fi);
 
@@ -440,39 +446,54 @@ ngx_str_t *
 ngx_http_delta_auth_header(ngx_http_request_t *r, const char *name,
     ngx_uint_t *count)
 {
+    ngx_str_t              *first;
+    ngx_http_delta_line_t   line;
+
+    ngx_memzero(&line, sizeof(ngx_http_delta_line_t));
+
+    first = ngx_http_delta_auth_next(r, name, &line);
+
+    if (first && count) {
+        do {
+            (*count)++;
+        } while (ngx_http_delta_auth_next(r, name, &line));
+    }
+
+    return first;
+}
+
+
+ngx_str_t *
+ngx_http_delta_auth_next(ngx_http_request_t *r, const char *name,
+    ngx_http_delta_line_t *line)
+{
     size_t            len;
-    ngx_str_t        *value;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    value = NULL;
     len = ngx_strlen(name);
-    part = &r->headers_in.headers.part;
-    h = part->elts;
 
-    for (i = 0; /* void */ ; i++) {
+    if (line->part == NULL) {
+        line->part = &r->headers_in.headers.part;
+    }
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return value;
+    for ( ;; ) {
+
+        if (line->i >= line->part->nelts) {
+            if (line->part->next == NULL) {
+                return NULL;
             }
 
-            part = part->next;
-            h = part->elts;
-            i = 0;
+            line->part = line->part->next;
+            line->i = 0;
+            continue;
         }
 
-        if (h[i].key.len == len
-            && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0)
-        {
-            if (value == NULL) {
-                value = &h[i].value;
-            }
+        h = (ngx_table_elt_t *) line->part->elts + line->i++;
 
-            if (count) {
-                (*count)++;
-            }
+        if (h->key.len == len
+            && ngx_strncasecmp(h->key.data, (u_char *) name, len) == 0)
+        {
+            return &h->value;
         }
     }
 }

@@ -45,9 +45,23 @@ time_t ngx_http_delta_auth_expires(ngx_http_delta_loc_conf_t *conf,
 delta_jwt_keys_t *ngx_http_delta_auth_read_keys(ngx_str_t *path,
     ngx_file_info_t *fi, u_char *error);
 
+/* When a file or its rights last changed, in nanoseconds. */
+#define ngx_http_delta_auth_changed(fi)                                       \
+    ((int64_t) (fi)->st_ctim.tv_sec * 1000000000 + (fi)->st_ctim.tv_nsec)
+
 /* The value of the first request header of that (lower case) name. */
 ngx_str_t *ngx_http_delta_auth_header(ngx_http_request_t *r,
     const char *name, ngx_uint_t *count);
+
+/* A walk over all lines of a header; zero-fill it to start. */
+typedef struct {
+    ngx_list_part_t             *part;
+    ngx_uint_t                   i;
+} ngx_http_delta_line_t;
+
+/* The next line's value, NULL: none is left. */
+ngx_str_t *ngx_http_delta_auth_next(ngx_http_request_t *r, const char *name,
+    ngx_http_delta_line_t *line);
 
 
 #endif /* _NGX_HTTP_DELTA_AUTH_H_INCLUDED_ */

@@ -13,6 +13,8 @@ static void ngx_http_delta_conf_free_keys(void *data);
 static char *ngx_http_delta_conf_name(ngx_conf_t *cf, ngx_str_t *text,
     ngx_uint_t pattern, ngx_http_delta_name_t *name);
 static ngx_uint_t ngx_http_delta_conf_client(ngx_str_t *text);
+static ngx_uint_t ngx_http_delta_conf_uses(ngx_str_t *text, const char *name,
+    ngx_uint_t whole);
 
 
 ngx_str_t *
@@ -185,7 +187,7 @@ ngx_http_delta_conf_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    file->mtime = ngx_file_mtime(&fi);
+    file->changed = ngx_http_delta_auth_changed(&fi);
     file->size = ngx_file_size(&fi);
     file->uniq = ngx_file_uniq(&fi);
 
@@ -214,13 +216,11 @@ ngx_http_delta_conf_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (ngx_strstr(value[1].data, "$delta_user")
-        || ngx_strstr(value[1].data, "${delta_user}"))
-    {
+    if (ngx_http_delta_conf_uses(&value[1], "delta_user", 1)) {
         return "cannot be made of $delta_user, which it sets";
     }
 
-    if (ngx_strncmp(value[1].data, "$upstream_http_", 15) == 0) {
+    if (ngx_http_delta_conf_uses(&value[1], "upstream_http_", 0)) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "\"delta_user %V\" is the header of whichever "
                            "upstream answered last, take it over with "
@@ -415,6 +415,13 @@ ngx_http_delta_conf_name(ngx_conf_t *cf, ngx_str_t *text, ngx_uint_t pattern,
         }
     }
 
+    if (!name->variable && text->len > DELTA_NAME_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "name \"%V\" in \"delta_subscribe\" is longer than "
+                           "256 bytes", text);
+        return NGX_CONF_ERROR;
+    }
+
     if (stars != pattern) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, pattern
                            ? "\"%V\" in \"delta_subscribe\" needs exactly one "
@@ -447,6 +454,59 @@ ngx_http_delta_conf_client(ngx_str_t *text)
     }
 
     return 0;
+}
+
+
+/* Whether the text has that variable, or one whose name so begins. */
+
+static ngx_uint_t
+ngx_http_delta_conf_uses(ngx_str_t *text, const char *name, ngx_uint_t whole)
+{
+    u_char  *p, *last, c;
+    size_t   len;
+
+    len = ngx_strlen(name);
+    last = text->data + text->len;
+
+    for (p = ngx_strlchr(text->data, last, '$');
+         p;
+         p = ngx_strlchr(p, last, '$'))
+    {
+        p++;
+        p += (p < last && *p == '{');
+
+        if ((size_t) (last - p) < len || ngx_strncmp(p, name, len) != 0) {
+            continue;
+        }
+
+        c = (p + len < last) ? p[len] : '\0';
+
+        if (!whole || !(isalnum(c) || c == '_')) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+char *
+ngx_http_delta_conf_envelope(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t        *value;
+    ngx_conf_enum_t  *e;
+
+    value = cf->args->elts;
+
+    for (e = cmd->post; e->name.len; e++) {
+
+        if (ngx_strcmp(e->name.data, value[1].data) == 0) {
+            return ngx_conf_set_enum_slot(cf, cmd, conf);
+        }
+    }
+
+    return ngx_http_delta_conf_invalid(cf, cmd, &value[1],
+                                       "give vtd, op, type or compact");
 }
 
 

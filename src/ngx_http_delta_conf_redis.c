@@ -9,7 +9,8 @@
 #include "ngx_http_delta_lua.h"
 
 
-#define NGX_HTTP_DELTA_KEEP  (60 * 60 * 1000)
+#define NGX_HTTP_DELTA_KEEP      (60 * 60 * 1000)
+#define NGX_HTTP_DELTA_PASSWORD  1024
 
 
 static char *ngx_http_delta_conf_redis_url(ngx_conf_t *cf,
@@ -60,6 +61,12 @@ ngx_http_delta_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (redis->user.len && redis->password.len == 0 && rv == NGX_CONF_OK) {
         return "has user= without password_file=";
+    }
+
+    if (redis->db.len && redis->prefix.len == 0 && rv == NGX_CONF_OK) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "pub/sub ignores the database %V, add prefix= if "
+                           "another application uses this Redis", &redis->db);
     }
 
     dlcf->redis = redis;
@@ -213,13 +220,14 @@ ngx_http_delta_conf_password(ngx_conf_t *cf, ngx_str_t *path,
         return NGX_CONF_ERROR;
     }
 
-    buf = ngx_pcalloc(cf->pool, 1025);
+    buf = ngx_pcalloc(cf->pool, NGX_HTTP_DELTA_PASSWORD + 2);
     if (buf == NULL) {
         return NGX_CONF_ERROR;
     }
 
     fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    n = (fd == NGX_INVALID_FILE) ? -1 : ngx_read_fd(fd, buf, 1024);
+    n = (fd == NGX_INVALID_FILE)
+        ? -1 : ngx_read_fd(fd, buf, NGX_HTTP_DELTA_PASSWORD + 1);
 
     if (n < 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
@@ -237,6 +245,13 @@ ngx_http_delta_conf_password(ngx_conf_t *cf, ngx_str_t *path,
     if (n == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "the password file \"%V\" is empty", path);
+    }
+
+    if (n > NGX_HTTP_DELTA_PASSWORD) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the password file \"%V\" is longer than %d bytes",
+                           path, NGX_HTTP_DELTA_PASSWORD);
+        n = 0;
     }
 
     password->data = buf;

@@ -123,7 +123,7 @@ static ngx_command_t  ngx_http_delta_directives[] = {
 
     { ngx_string("delta_envelope"),
       NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_delta_conf_envelope,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_delta_loc_conf_t, envelope),
       &ngx_http_delta_envelopes },
@@ -370,9 +370,9 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (clcf->noname && prev->gateway) {
+    if (clcf->noname && prev->gateway && clcf->handler == NULL) {
 
-        /* an "if" within the gateway's location */
+        /* an "if" within the gateway's location, without a handler of its */
 
         conf->gateway = prev->gateway;
         conf->file = prev->file;
@@ -587,7 +587,7 @@ ngx_http_delta_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->key_files.nelts; i++) {
         worker->keys[i].keys = files[i]->keys;
-        worker->keys[i].mtime = files[i]->mtime;
+        worker->keys[i].changed = files[i]->changed;
         worker->keys[i].size = files[i]->size;
         worker->keys[i].uniq = files[i]->uniq;
     }

@@ -438,8 +438,8 @@ ngx_http_delta_redis_hello(ngx_http_delta_link_t *link)
     conf = link->hub->conf;
 
     if (conf->password.len) {
-        n = 0;
-        ngx_str_set(&argv[n++], "AUTH");
+        ngx_str_set(&argv[0], "AUTH");
+        n = 1;
 
         if (conf->user.len) {
             argv[n++] = conf->user;

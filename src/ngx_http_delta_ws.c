@@ -30,8 +30,9 @@ static ngx_int_t ngx_http_delta_ws_key(ngx_http_request_t *r,
     ngx_str_t *accept);
 static ngx_int_t ngx_http_delta_ws_protocol(ngx_http_request_t *r,
     ngx_str_t *protocol);
-static ngx_uint_t ngx_http_delta_ws_token(ngx_str_t *value,
-    const char *token);
+static u_char *ngx_http_delta_ws_listed(ngx_http_request_t *r,
+    const char *name, const char *token);
+static u_char *ngx_http_delta_ws_token(ngx_str_t *value, const char *token);
 static void ngx_http_delta_ws_open(ngx_http_delta_session_t *s);
 static void ngx_http_delta_ws_read_handler(ngx_http_request_t *r);
 static void ngx_http_delta_ws_feed(ngx_http_delta_session_t *s,
@@ -62,33 +63,32 @@ const ngx_http_delta_transport_t  ngx_http_delta_ws_transport = {
 ngx_uint_t
 ngx_http_delta_ws_requested(ngx_http_request_t *r)
 {
-    ngx_str_t  *value;
-
-    value = ngx_http_delta_auth_header(r, "upgrade", NULL);
-
-    return value && ngx_http_delta_ws_token(value, "websocket");
+    return ngx_http_delta_ws_listed(r, "upgrade", "websocket") != NULL;
 }
 
 
 ngx_int_t
 ngx_http_delta_ws_handshake(ngx_http_request_t *r)
 {
-    ngx_int_t   rc;
-    ngx_str_t  *value, accept, protocol, upgrade;
+    ngx_int_t         rc;
+    ngx_str_t        *value, accept, protocol, upgrade;
+    ngx_table_elt_t  *length;
 
     if (r->http_version != NGX_HTTP_VERSION_11) {
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    /* a body would be read as frames */
+    /* no body, and content_length_n forgets one that is discarded */
 
-    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+    length = r->headers_in.content_length;
+
+    if (r->headers_in.chunked
+        || (length && ngx_atoof(length->value.data, length->value.len) != 0))
+    {
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    value = ngx_http_delta_auth_header(r, "connection", NULL);
-
-    if (value == NULL || !ngx_http_delta_ws_token(value, "upgrade")) {
+    if (ngx_http_delta_ws_listed(r, "connection", "upgrade") == NULL) {
         return NGX_HTTP_BAD_REQUEST;
     }
 
@@ -168,17 +168,21 @@ ngx_http_delta_ws_key(ngx_http_request_t *r, ngx_str_t *accept)
 static ngx_int_t
 ngx_http_delta_ws_protocol(ngx_http_request_t *r, ngx_str_t *protocol)
 {
-    ngx_str_t  *value;
+    u_char  *offered;
 
     ngx_str_null(protocol);
 
-    value = ngx_http_delta_auth_header(r, "sec-websocket-protocol", NULL);
-
-    if (value == NULL) {
+    if (ngx_http_delta_auth_header(r, "sec-websocket-protocol", NULL) == NULL)
+    {
         return NGX_OK;
     }
 
-    if (!ngx_http_delta_ws_token(value, "delta.v1.json")) {
+    offered = ngx_http_delta_ws_listed(r, "sec-websocket-protocol",
+                                       "delta.v1.json");
+
+    /* unlike the other tokens, this one has a case */
+
+    if (offered == NULL || ngx_strncmp(offered, "delta.v1.json", 13) != 0) {
         return NGX_HTTP_BAD_REQUEST;
     }
 
@@ -188,9 +192,31 @@ ngx_http_delta_ws_protocol(ngx_http_request_t *r, ngx_str_t *protocol)
 }
 
 
-/* Whether a comma-separated list holds the token, case aside. */
+/* Where in any line of a comma-separated list the token is, case aside. */
 
-static ngx_uint_t
+static u_char *
+ngx_http_delta_ws_listed(ngx_http_request_t *r, const char *name,
+    const char *token)
+{
+    u_char                 *p;
+    ngx_str_t              *value;
+    ngx_http_delta_line_t   line;
+
+    ngx_memzero(&line, sizeof(ngx_http_delta_line_t));
+
+    while ((value = ngx_http_delta_auth_next(r, name, &line)) != NULL) {
+        p = ngx_http_delta_ws_token(value, token);
+
+        if (p) {
+            return p;
+        }
+    }
+
+    return NULL;
+}
+
+
+static u_char *
 ngx_http_delta_ws_token(ngx_str_t *value, const char *token)
 {
     u_char  *p, *last, *end;
@@ -215,13 +241,13 @@ ngx_http_delta_ws_token(ngx_str_t *value, const char *token)
         if ((size_t) (end - p) == len
             && ngx_strncasecmp(p, (u_char *) token, len) == 0)
         {
-            return 1;
+            return p;
         }
 
         p = end;
     }
 
-    return 0;
+    return NULL;
 }
 
 

@@ -170,7 +170,10 @@ END {
             $self->explain;
 
             for my $name (sort keys %{ $self->{procs} }) {
+                my $group = $self->pid($name);
+
                 eval { $self->stop($name, 'KILL') };
+                kill 'KILL', -$group;       # the workers of a killed master
             }
 
             $self->remove;
