@@ -18,6 +18,7 @@
 #include <ngx_http.h>
 
 #include "core/delta.h"
+#include "core/delta_cursor.h"
 #include "core/delta_envelope.h"
 #include "core/delta_jwt.h"
 
@@ -29,6 +30,7 @@ typedef struct ngx_http_delta_channel_s  ngx_http_delta_channel_t;
 typedef struct ngx_http_delta_event_s    ngx_http_delta_event_t;
 typedef struct ngx_http_delta_session_s  ngx_http_delta_session_t;
 typedef struct ngx_http_delta_load_s     ngx_http_delta_load_t;
+typedef struct ngx_http_delta_repair_s   ngx_http_delta_repair_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
 
 struct redisReply;
@@ -180,6 +182,12 @@ struct ngx_http_delta_hub_s {
     ngx_queue_t                  lingering; /* channels without members */
     ngx_queue_t                  sessions;
 
+    ngx_event_t                  tick;      /* FCALL delta_tick */
+    ngx_str_t                    tick_name; /* the channel it comes back on */
+    u_char                       tick_buf[32];
+    uint64_t                     heard_at;  /* Redis's ms of the last one */
+    u_char                       run_id[40];
+
     /* up: set once at start */
     void                       (*link_up)(ngx_http_delta_hub_t *hub);
     void                       (*link_down)(ngx_http_delta_hub_t *hub);
@@ -193,6 +201,10 @@ struct ngx_http_delta_hub_s {
                                      ngx_http_delta_channel_t *channel);
     void                       (*deliver)(ngx_http_delta_session_t *s,
                                      ngx_http_delta_event_t *event);
+    void                       (*unproven)(ngx_http_delta_channel_t *channel);
+
+    unsigned                     known_run:1;
+    unsigned                     forgetful:1;   /* absence proves nothing */
 };
 
 
@@ -223,9 +235,14 @@ struct ngx_http_delta_channel_s {
     ngx_queue_t                  linger;
     ngx_msec_t                   idle;      /* since when without members */
 
+    delta_position_t             last;      /* event delivered, if known */
+    ngx_http_delta_repair_t     *repair;    /* the log is being read */
+
     unsigned                     sent:1;    /* SUBSCRIBE is on its way */
     unsigned                     active:1;  /* and acknowledged */
     unsigned                     control:1;
+    unsigned                     known:1;
+    unsigned                     broken:1;  /* heard nothing for a while */
 };
 
 /* What one format of an event looks like on the wire. */

@@ -9,6 +9,7 @@
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_event.h"
+#include "ngx_http_delta_log.h"
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_queue.h"
@@ -44,6 +45,8 @@ static void ngx_http_delta_session_attach(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_acked(ngx_http_delta_session_t *s,
     ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_session_live(ngx_http_delta_session_t *s);
+static void ngx_http_delta_session_unproven(
+    ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_session_ready(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_deliver(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);
@@ -67,6 +70,7 @@ ngx_http_delta_session_init(ngx_http_delta_hub_t *hub)
     hub->link_down = ngx_http_delta_session_link_down;
     hub->acked = ngx_http_delta_session_acked;
     hub->deliver = ngx_http_delta_session_deliver;
+    hub->unproven = ngx_http_delta_session_unproven;
 }
 
 
@@ -347,6 +351,7 @@ ngx_http_delta_session_link_up(ngx_http_delta_hub_t *hub)
     ngx_http_delta_session_t  *s;
 
     ngx_http_delta_metric(hub->worker, REDIS_UP, 1);
+    ngx_http_delta_log_link_up(hub);
 
     for (q = ngx_queue_head(&hub->sessions);
          q != ngx_queue_sentinel(&hub->sessions);
@@ -369,6 +374,7 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
 
     ngx_http_delta_metric(hub->worker, REDIS_UP, -1);
 
+    ngx_http_delta_log_link_down(hub);
     ngx_http_delta_channel_down(hub);
 
     for (q = ngx_queue_head(&hub->sessions);
@@ -462,25 +468,45 @@ ngx_http_delta_session_loaded(ngx_http_delta_session_t *s)
 static void
 ngx_http_delta_session_live(ngx_http_delta_session_t *s)
 {
-    ngx_str_t  d;
-
     s->state = NGX_HTTP_DELTA_LIVE;
 
     if (!s->welcomed) {
         s->welcomed = 1;
         ngx_http_delta_session_ready(s);
-
-    } else {
-
-        /* events of the time without Redis cannot be vouched for */
-
-        ngx_str_set(&d, "{\"channel\":null,\"reason\":\"history_gap\"}");
-        ngx_http_delta_session_send(s, "resync", &d);
-        ngx_http_delta_metric(s->hub->worker, RESYNCS, 1);
     }
 
     if (ngx_http_delta_queue_unpark(s) != NGX_OK) {
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
+    }
+}
+
+
+/* Something of the channel may be missing: its members must fetch anew. */
+
+static void
+ngx_http_delta_session_unproven(ngx_http_delta_channel_t *channel)
+{
+    u_char                     buf[DELTA_NAME_MAX + 64];
+    ngx_str_t                  d;
+    ngx_uint_t                 i;
+    ngx_http_delta_session_t  *s;
+
+    d.data = buf;
+    d.len = ngx_snprintf(buf, sizeof(buf),
+                         "{\"channel\":\"%V\",\"reason\":\"history_gap\"}",
+                         &channel->name)
+            - buf;
+
+    for (i = 0; i < channel->nmembers; i++) {
+        s = channel->members[i].session;
+
+        if (channel->control) {
+            ngx_http_delta_control_lost(s);
+
+        } else if (s->welcomed) {
+            ngx_http_delta_metric(s->hub->worker, RESYNCS, 1);
+            ngx_http_delta_session_send(s, "resync", &d);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 -- it when the version there is older; names of functions never change.
 --
 --   FCALL delta_publish 1 <channel> <event JSON> [<source>/<n>]  ->  id
+--   FCALL delta_tick 1 <channel>  ->  ms
 --   FCALL_RO delta_version 0  ->  integer
 --
 -- delta_publish appends to the channel's log, delta:{<channel>}, with fields
@@ -14,7 +15,7 @@
 -- an n at or below the last one publishes nothing and answers the id stored
 -- in delta:{<channel>}:once.  Errors of ours begin with DELTA and are final.
 
-local VERSION = 1
+local VERSION = 2
 
 -- Rows of {pattern, keep in ms, entries}, longest literal prefix first; "*"
 -- stands for one segment.  The gateway writes its own over the next line.
@@ -194,7 +195,21 @@ local function publish(keys, args)
 end
 
 
+-- The time of Redis in ms, sent to who asks by way of pub/sub: it arrives
+-- behind everything published before.
+
+local function tick(keys)
+    local now = redis.call('TIME')
+    local ms = string.format('%s%03d', now[1], math.floor(now[2] / 1000))
+
+    redis.call('PUBLISH', keys[1], ms)
+
+    return ms
+end
+
+
 redis.register_function('delta_publish', publish)
+redis.register_function('delta_tick', tick)
 
 redis.register_function({
     function_name = 'delta_version',
