@@ -132,7 +132,10 @@ ngx_http_delta_auth_claim(ngx_http_request_t *r, ngx_str_t *name,
         return NGX_ERROR;
     }
 
-    ngx_memcpy(p, claim.data, claim.len);
+    if (claim.len) {
+        ngx_memcpy(p, claim.data, claim.len);
+    }
+
     value->data = p;
     value->len = claim.len;
 
@@ -184,7 +187,10 @@ ngx_http_delta_auth_jwt(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx)
             return 0;
         }
 
-        ngx_memcpy(ctx->user.data, sub.data, sub.len);
+        if (sub.len) {
+            ngx_memcpy(ctx->user.data, sub.data, sub.len);
+        }
+
         ctx->user.len = sub.len;
     }
 

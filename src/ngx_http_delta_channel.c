@@ -72,7 +72,12 @@ ngx_http_delta_channel_key(ngx_http_delta_hub_t *hub, ngx_str_t *name,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(buf, prefix->data, prefix->len);
+    p = buf;
+
+    if (prefix->len) {
+        p = ngx_cpymem(p, prefix->data, prefix->len);
+    }
+
     p = ngx_cpymem(p, name->data, name->len);
 
     key->data = buf;

@@ -186,7 +186,7 @@ ngx_http_delta_control_announce(ngx_http_delta_session_t *s,
     load->one = 1;
     load->channel = channel;
 
-    if (ref) {
+    if (ref && ref->len) {
         load->ref.data = (u_char *) (load + 1);
         load->ref.len = ref->len;
         ngx_memcpy(load->ref.data, ref->data, ref->len);

@@ -493,7 +493,10 @@ ngx_http_delta_membership_ask(ngx_http_delta_session_t *s, ngx_str_t *name,
     load->name.len = name->len;
     load->ref.data = ngx_cpymem(p, name->data, name->len);
     load->ref.len = ref->len;
-    ngx_memcpy(load->ref.data, ref->data, ref->len);
+
+    if (ref->len) {
+        ngx_memcpy(load->ref.data, ref->data, ref->len);
+    }
 
     if (s->grants[rule].from.len || s->grants[rule].in.len) {
         ngx_http_delta_membership_question(load, rule, &load->name);

@@ -221,7 +221,10 @@ ngx_http_delta_session_grants(ngx_http_delta_session_t *s,
 
             to->data = p;
             to->len = from->len;
-            p = ngx_cpymem(p, from->data, from->len);
+
+            if (from->len) {
+                p = ngx_cpymem(p, from->data, from->len);
+            }
         }
     }
 
