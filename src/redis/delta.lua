@@ -14,6 +14,9 @@
 -- "<id> <id before> <event>" on the channel.  n rises per source and channel;
 -- an n at or below the last one publishes nothing and answers the id stored
 -- in delta:{<channel>}:once.  Errors of ours begin with DELTA and are final.
+--
+-- A publisher to guild:* needs these rights: +fcall +publish +xadd +xtrim
+-- +xrevrange +expire +hget +hset  ~guild:* ~delta:{guild:*  &guild:*
 
 local VERSION = 2
 

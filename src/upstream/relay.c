@@ -15,7 +15,7 @@
 #define RELAY_RESULTS      1024     /* ids remembered for waiting requests */
 #define RELAY_IDLE_MS      1000     /* between looks whether Redis knows us */
 #define RELAY_BACKOFF_MS   50
-#define RELAY_BACKOFF_MAX  1000
+#define RELAY_BACKOFF_MAX  500
 
 
 typedef struct {
@@ -49,6 +49,7 @@ struct upstream_relay_s {
     int64_t              set_row;   /* the last one that changed a set */
     uint64_t             looked;    /* ms, when Redis was known to know us */
     unsigned             told;      /* of the outage, in the log */
+    unsigned             refused;   /* the sets were, and the log says so */
 
     /* under the lock */
     pthread_mutex_t      lock;
@@ -323,10 +324,18 @@ relay_known(upstream_relay_t *relay)
         rc = relay_sync(relay);
     }
 
-    if (rc != DELTA_PUBLISH_OK) {
-        return DELTA_PUBLISH_RETRY;
+    if (rc == DELTA_PUBLISH_RETRY) {
+        return rc;
     }
 
+    /* without the rights for the sets, the events shall still go out */
+
+    if (rc == DELTA_PUBLISH_PERMANENT && !relay->refused) {
+        upstream_log("Redis does not take the sets: %s",
+                     delta_publisher_error(relay->publisher));
+    }
+
+    relay->refused = rc == DELTA_PUBLISH_PERMANENT;
     relay->looked = upstream_now();
 
     return DELTA_PUBLISH_OK;
@@ -348,8 +357,10 @@ relay_sync(upstream_relay_t *relay)
 
     static const char  event[] = "{\"t\":\"membership_changed\",\"d\":{}}";
 
-    upstream_log("Redis does not have the sets of this database: writing "
-                 "them");
+    if (!relay->told) {
+        upstream_log("Redis does not have the sets of this database: "
+                     "writing them");
+    }
 
     users = store_array(relay->store, "SELECT id FROM users", "");
     if (users == NULL) {
@@ -359,29 +370,26 @@ relay_sync(upstream_relay_t *relay)
     rc = DELTA_PUBLISH_OK;
 
     json_array_foreach(users, i, user) {
-        rc = relay_sync_user(relay, relay_text(user, "id"));
 
-        if (rc != DELTA_PUBLISH_OK) {
-            break;
+        if (rc == DELTA_PUBLISH_OK) {
+            rc = relay_sync_user(relay, relay_text(user, "id"));
         }
     }
 
     json_array_foreach(users, i, user) {
 
-        if (rc == DELTA_PUBLISH_RETRY) {
-            break;
+        if (rc == DELTA_PUBLISH_OK) {
+            snprintf(control, sizeof(control), "user:%s:control",
+                     relay_text(user, "id"));
+
+            rc = delta_publish(relay->publisher, control, event,
+                               sizeof(event) - 1, NULL, 0, id);
         }
-
-        snprintf(control, sizeof(control), "user:%s:control",
-                 relay_text(user, "id"));
-
-        rc = delta_publish(relay->publisher, control, event,
-                           sizeof(event) - 1, NULL, 0, id);
     }
 
     json_decref(users);
 
-    if (rc == DELTA_PUBLISH_RETRY) {
+    if (rc != DELTA_PUBLISH_OK) {
         return rc;
     }
 
@@ -392,11 +400,12 @@ relay_sync(upstream_relay_t *relay)
 static int
 relay_sync_user(upstream_relay_t *relay, const char *user)
 {
-    if (relay_sync_set(relay, user, "follows", "SELECT followed_id AS id "
-                       "FROM follows WHERE user_id = ?")
-        != DELTA_PUBLISH_OK)
-    {
-        return DELTA_PUBLISH_RETRY;
+    int  rc;
+
+    rc = relay_sync_set(relay, user, "follows", "SELECT followed_id AS id "
+                        "FROM follows WHERE user_id = ?");
+    if (rc != DELTA_PUBLISH_OK) {
+        return rc;
     }
 
     return relay_sync_set(relay, user, "guilds", "SELECT guild_id AS id "
@@ -421,11 +430,7 @@ relay_sync_set(upstream_relay_t *relay, const char *user, const char *set,
         return DELTA_PUBLISH_RETRY;
     }
 
-    rc = relay_command(relay, "MULTI", NULL, NULL);
-
-    if (rc == DELTA_PUBLISH_OK) {
-        rc = relay_command(relay, "INCR", gen, NULL);
-    }
+    rc = relay_command(relay, "INCR", gen, NULL);
 
     if (rc == DELTA_PUBLISH_OK) {
         rc = relay_command(relay, "DEL", key, NULL);
@@ -433,21 +438,14 @@ relay_sync_set(upstream_relay_t *relay, const char *user, const char *set,
 
     json_array_foreach(rows, i, row) {
 
-        if (rc != DELTA_PUBLISH_OK) {
-            break;
+        if (rc == DELTA_PUBLISH_OK) {
+            rc = relay_command(relay, "SADD", key, relay_text(row, "id"));
         }
-
-        rc = relay_command(relay, "SADD", key, relay_text(row, "id"));
     }
 
     json_decref(rows);
 
-    if (rc != DELTA_PUBLISH_OK) {
-        relay_command(relay, "DISCARD", NULL, NULL);
-        return DELTA_PUBLISH_RETRY;
-    }
-
-    return relay_command(relay, "EXEC", NULL, NULL);
+    return rc;
 }
 
 
@@ -530,7 +528,10 @@ relay_dead_letter(upstream_relay_t *relay, const relay_row_t *row)
                  (long long) row->id, row->channel ? row->channel : row->name,
                  error);
 
-    if (row->channel) {
+    if (row->channel == NULL) {
+        rc = relay_mark(relay, row->id);
+
+    } else {
         rc = delta_publish(relay->publisher, row->channel, event,
                            sizeof(event) - 1, relay->store->id, row->id, id);
 
@@ -538,10 +539,10 @@ relay_dead_letter(upstream_relay_t *relay, const relay_row_t *row)
             rc = delta_publish_plain(relay->publisher, row->channel, event,
                                      sizeof(event) - 1);
         }
+    }
 
-        if (rc == DELTA_PUBLISH_RETRY) {
-            return rc;
-        }
+    if (rc == DELTA_PUBLISH_RETRY) {
+        return rc;
     }
 
     return store_exec(relay->store, "INSERT OR IGNORE INTO dead_letter (id, "
@@ -573,21 +574,14 @@ static int
 relay_command(upstream_relay_t *relay, const char *command, const char *key,
     const char *value)
 {
-    int          n;
     const char  *words[3];
 
-    n = 0;
-    words[n++] = command;
+    words[0] = command;
+    words[1] = key;
+    words[2] = value;
 
-    if (key) {
-        words[n++] = key;
-    }
-
-    if (value) {
-        words[n++] = value;
-    }
-
-    return delta_publisher_command(relay->publisher, n, words, NULL);
+    return delta_publisher_command(relay->publisher, value ? 3 : 2, words,
+                                   NULL);
 }
 
 
