@@ -31,6 +31,8 @@ typedef struct ngx_http_delta_event_s    ngx_http_delta_event_t;
 typedef struct ngx_http_delta_session_s  ngx_http_delta_session_t;
 typedef struct ngx_http_delta_load_s     ngx_http_delta_load_t;
 typedef struct ngx_http_delta_repair_s   ngx_http_delta_repair_t;
+typedef struct ngx_http_delta_reading_s  ngx_http_delta_reading_t;
+typedef struct ngx_http_delta_resume_s   ngx_http_delta_resume_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
 
 struct redisReply;
@@ -236,6 +238,7 @@ struct ngx_http_delta_channel_s {
     ngx_msec_t                   idle;      /* since when without members */
 
     delta_position_t             last;      /* event delivered, if known */
+    uint64_t                     since;     /* broken: Redis's ms before */
     ngx_http_delta_repair_t     *repair;    /* the log is being read */
 
     unsigned                     sent:1;    /* SUBSCRIBE is on its way */

@@ -9,6 +9,7 @@
 #include "ngx_http_delta_log.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
+#include "ngx_http_delta_repair.h"
 
 
 static ngx_http_delta_channel_t *ngx_http_delta_channel_lookup(
@@ -147,7 +148,7 @@ ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel)
 
     hub = channel->hub;
 
-    ngx_http_delta_log_forget(channel);
+    ngx_http_delta_repair_forget(channel);
     ngx_rbtree_delete(&hub->channels, &channel->sn.node);
     ngx_http_delta_metric(hub->worker, CHANNELS, -1);
 
@@ -385,7 +386,12 @@ ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub)
          node = ngx_rbtree_next(&hub->channels, node))
     {
         channel = (ngx_http_delta_channel_t *) node;
-        channel->broken |= channel->active;
+
+        if (channel->active && !channel->broken) {
+            channel->broken = 1;
+            channel->since = hub->heard_at;
+        }
+
         channel->sent = 0;
         channel->active = 0;
     }
@@ -449,7 +455,7 @@ ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub, ngx_str_t *key)
 
     if (channel->broken) {
         channel->broken = 0;
-        ngx_http_delta_log_repair(channel);
+        ngx_http_delta_repair(channel);
     }
 
     for (i = 0; i < channel->nmembers; i++) {
@@ -492,11 +498,11 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
 
     } else if (rc == NGX_DECLINED) {
 
-        if (ngx_http_delta_log_ephemeral(channel, payload) == NGX_OK) {
+        if (ngx_http_delta_repair_ephemeral(channel, payload) == NGX_OK) {
             ngx_http_delta_channel_deliver(channel, NULL, &json);
         }
 
-    } else if (ngx_http_delta_log_next(channel, id, previous, payload)
+    } else if (ngx_http_delta_repair_next(channel, id, previous, payload)
                == NGX_OK)
     {
         ngx_http_delta_channel_deliver(channel, &id, &json);

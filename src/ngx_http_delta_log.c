@@ -5,175 +5,96 @@
 
 
 #include "ngx_http_delta_log.h"
-#include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include <openssl/rand.h>
 
 
-#define NGX_HTTP_DELTA_TICK     1000        /* ms */
-#define NGX_HTTP_DELTA_OVERLAP  2000        /* ms before the last tick */
+#define NGX_HTTP_DELTA_TICK  1000       /* ms */
 
 
-typedef struct ngx_http_delta_held_s  ngx_http_delta_held_t;
-
-struct ngx_http_delta_held_s {
-    ngx_http_delta_held_t       *next;
-    size_t                       len;
-    u_char                       data[1];
-};
-
-/* A reading of the log; it outlives a channel that goes away. */
-struct ngx_http_delta_repair_s {
-    ngx_http_delta_channel_t    *channel;   /* NULL: gone */
-    delta_position_t             after;     /* everything up to it is known */
-    ngx_http_delta_held_t       *held;
-    ngx_http_delta_held_t      **tail;
-    ngx_uint_t                   nheld;
-
-    unsigned                     exact:1;   /* after is an entry of the log */
-    unsigned                     proven:1;
-    unsigned                     again:1;   /* too many came meanwhile */
-};
-
-
-static void ngx_http_delta_log_read(ngx_http_delta_repair_t *repair);
+static void ngx_http_delta_log_range(ngx_http_delta_reading_t *reading);
 static void ngx_http_delta_log_page(void *data, redisReply *reply);
-static ngx_int_t ngx_http_delta_log_prove(ngx_http_delta_repair_t *repair,
+static ngx_int_t ngx_http_delta_log_entries(
+    ngx_http_delta_reading_t *reading, redisReply *reply);
+static ngx_int_t ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading,
     redisReply *reply);
+static ngx_uint_t ngx_http_delta_log_absence(
+    ngx_http_delta_reading_t *reading);
 static ngx_int_t ngx_http_delta_log_entry(redisReply *entry,
     delta_position_t *id, delta_position_t *previous, delta_str_t *json);
-static ngx_uint_t ngx_http_delta_log_absence(ngx_http_delta_repair_t *repair);
-static void ngx_http_delta_log_done(ngx_http_delta_repair_t *repair);
-static void ngx_http_delta_log_hold(ngx_http_delta_repair_t *repair,
-    ngx_str_t *payload);
-static void ngx_http_delta_log_free(ngx_http_delta_repair_t *repair);
 static void ngx_http_delta_log_info(void *data, redisReply *reply);
 static ngx_str_t ngx_http_delta_log_field(redisReply *reply,
     const char *name);
 static void ngx_http_delta_log_tick_handler(ngx_event_t *ev);
 
 
-ngx_int_t
-ngx_http_delta_log_next(ngx_http_delta_channel_t *channel,
-    delta_position_t id, delta_position_t previous, ngx_str_t *payload)
+ngx_http_delta_reading_t *
+ngx_http_delta_log_read(ngx_http_delta_channel_t *channel,
+    const delta_position_t *after, ngx_uint_t exact,
+    const ngx_http_delta_reader_t *reader, void *data)
 {
-    if (channel->repair) {
-        ngx_http_delta_log_hold(channel->repair, payload);
-        return NGX_DECLINED;
+    ngx_http_delta_reading_t  *reading;
+
+    reading = ngx_calloc(sizeof(ngx_http_delta_reading_t)
+                         + channel->sn.str.len, channel->hub->worker->log);
+    if (reading == NULL) {
+        return NULL;
     }
 
-    if (channel->known && (previous.ms || previous.seq)
-        && delta_position_compare(previous, channel->last) != 0)
-    {
-        if (delta_position_compare(id, channel->last) <= 0) {
-            return NGX_DECLINED;
-        }
+    reading->hub = channel->hub;
+    reading->name.data = (u_char *) (reading + 1);
+    reading->name.len = channel->sn.str.len;
+    ngx_memcpy(reading->name.data, channel->sn.str.data, reading->name.len);
+    reading->after = *after;
+    reading->exact = exact;
+    reading->reader = reader;
+    reading->data = data;
 
-        ngx_http_delta_metric(channel->hub->worker, GAPS, 1);
-        ngx_http_delta_log_repair(channel);
+    ngx_http_delta_metric(channel->hub->worker, LOG_READS, 1);
+    ngx_http_delta_log_range(reading);
 
-        if (channel->repair) {
-            ngx_http_delta_log_hold(channel->repair, payload);
-            return NGX_DECLINED;
-        }
+    if (reading->failed) {
+        ngx_free(reading);
+        return NULL;
     }
 
-    channel->last = id;
-    channel->known = 1;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_http_delta_log_ephemeral(ngx_http_delta_channel_t *channel,
-    ngx_str_t *payload)
-{
-    if (channel->repair) {
-        ngx_http_delta_log_hold(channel->repair, payload);
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
-}
-
-
-void
-ngx_http_delta_log_repair(ngx_http_delta_channel_t *channel)
-{
-    ngx_http_delta_hub_t     *hub;
-    ngx_http_delta_repair_t  *repair;
-
-    if (channel->repair) {
-        return;
-    }
-
-    hub = channel->hub;
-
-    repair = ngx_calloc(sizeof(ngx_http_delta_repair_t), hub->worker->log);
-    if (repair == NULL) {
-        hub->unproven(channel);
-        channel->known = 0;
-        return;
-    }
-
-    repair->channel = channel;
-    repair->tail = &repair->held;
-    repair->exact = channel->known;
-    repair->after = channel->last;
-
-    if (!channel->known) {
-        repair->after.ms = hub->heard_at > NGX_HTTP_DELTA_OVERLAP
-                           ? hub->heard_at - NGX_HTTP_DELTA_OVERLAP : 0;
-        repair->after.seq = 0;
-    }
-
-    channel->repair = repair;
-
-    ngx_http_delta_metric(hub->worker, LOG_READS, 1);
-    ngx_http_delta_log_read(repair);
+    return reading;
 }
 
 
 static void
-ngx_http_delta_log_read(ngx_http_delta_repair_t *repair)
+ngx_http_delta_log_range(ngx_http_delta_reading_t *reading)
 {
-    u_char                     key[600], from[DELTA_POSITION_LEN + 1];
-    u_char                     count[NGX_INT_T_LEN];
-    ngx_str_t                  argv[6];
-    ngx_http_delta_channel_t  *channel;
-
-    channel = repair->channel;
+    u_char      key[600], from[DELTA_POSITION_LEN + 1];
+    u_char      count[NGX_INT_T_LEN];
+    ngx_str_t   argv[6];
+    ngx_uint_t  inclusive;
 
     ngx_str_set(&argv[0], "XRANGE");
     argv[1].data = key;
-    argv[1].len = ngx_snprintf(key, sizeof(key), "delta:{%V}",
-                               &channel->sn.str)
+    argv[1].len = ngx_snprintf(key, sizeof(key), "delta:{%V}", &reading->name)
                   - key;
 
     /* the first page begins with the known entry: it must still be there */
 
+    inclusive = reading->exact && !reading->begun;
     from[0] = '(';
-    argv[2].data = from + repair->exact * !repair->proven;
-    argv[2].len = delta_position_format((char *) from + 1, repair->after)
-                  + 1 - repair->exact * !repair->proven;
+    argv[2].data = from + inclusive;
+    argv[2].len = delta_position_format((char *) from + 1, reading->after)
+                  + 1 - inclusive;
 
     ngx_str_set(&argv[3], "+");
     ngx_str_set(&argv[4], "COUNT");
     argv[5].data = count;
     argv[5].len = ngx_sprintf(count, "%d", NGX_HTTP_DELTA_LOG_PAGE) - count;
 
-    repair->again = 0;
-
-    if (ngx_http_delta_redis_command(&channel->hub->command,
-                                     ngx_http_delta_log_page, repair, 6, argv)
+    if (ngx_http_delta_redis_command(&reading->hub->command,
+                                     ngx_http_delta_log_page, reading, 6,
+                                     argv)
         != NGX_OK)
     {
-        /* the link's return repairs all channels again */
-        channel->repair = NULL;
-        channel->broken = 1;
-        ngx_http_delta_log_free(repair);
+        reading->failed = 1;
     }
 }
 
@@ -181,41 +102,68 @@ ngx_http_delta_log_read(ngx_http_delta_repair_t *repair)
 static void
 ngx_http_delta_log_page(void *data, redisReply *reply)
 {
-    size_t                     i;
-    delta_str_t                json;
-    delta_position_t           id, previous;
-    ngx_http_delta_repair_t   *repair = data;
-    ngx_http_delta_channel_t  *channel;
+    ngx_int_t                  rc;
+    ngx_http_delta_reading_t  *reading = data;
 
-    channel = repair->channel;
-
-    if (channel == NULL || reply == NULL) {
-
-        if (channel) {
-            channel->repair = NULL;
-            channel->broken = 1;
-        }
-
-        ngx_http_delta_log_free(repair);
+    if (reading->data == NULL) {
+        ngx_free(reading);
         return;
     }
 
-    if (!repair->proven) {
-        repair->proven = 1;
+    rc = NGX_ERROR;
 
-        if (ngx_http_delta_log_prove(repair, reply) != NGX_OK) {
-            channel->hub->unproven(channel);
-        }
+    if (reply == NULL) {
+        goto done;
     }
 
     if (reply->type != REDIS_REPLY_ARRAY) {
-        ngx_log_error(NGX_LOG_ERR, channel->hub->worker->log, 0,
+        ngx_log_error(NGX_LOG_ERR, reading->hub->worker->log, 0,
                       "delta: the log of \"%V\" cannot be read: %*s",
-                      &channel->name,
+                      &reading->name,
                       (size_t) (reply->str ? ngx_min(reply->len, 200) : 0),
                       reply->str);
-        ngx_http_delta_log_done(repair);
-        return;
+    }
+
+    if (!reading->begun) {
+        reading->begun = 1;
+
+        if (ngx_http_delta_log_prove(reading, reply) != NGX_OK) {
+            reading->reader->gap(reading->data);
+        }
+    }
+
+    rc = ngx_http_delta_log_entries(reading, reply);
+
+    if (rc == NGX_AGAIN) {
+        ngx_http_delta_log_range(reading);
+
+        if (!reading->failed) {
+            return;
+        }
+
+        rc = NGX_ERROR;
+    }
+
+done:
+
+    reading->reader->done(reading->data, rc);
+
+    ngx_free(reading);
+}
+
+
+/* NGX_AGAIN: there may be more. */
+
+static ngx_int_t
+ngx_http_delta_log_entries(ngx_http_delta_reading_t *reading,
+    redisReply *reply)
+{
+    size_t            i;
+    delta_str_t       json;
+    delta_position_t  id, previous;
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return NGX_OK;
     }
 
     for (i = 0; i < reply->elements; i++) {
@@ -223,25 +171,19 @@ ngx_http_delta_log_page(void *data, redisReply *reply)
         if (ngx_http_delta_log_entry(reply->element[i], &id, &previous,
                                      &json)
             != NGX_OK
-            || delta_position_compare(id, repair->after) <= 0)
+            || delta_position_compare(id, reading->after) <= 0)
         {
             continue;
         }
 
-        repair->after = id;
-        channel->last = id;
-        channel->known = 1;
+        reading->after = id;
 
-        ngx_http_delta_metric(channel->hub->worker, REPAIRED, 1);
-        ngx_http_delta_channel_deliver(channel, &id, &json);
+        if (reading->reader->entry(reading->data, &id, &json) != NGX_OK) {
+            return NGX_OK;
+        }
     }
 
-    if (reply->elements == NGX_HTTP_DELTA_LOG_PAGE || repair->again) {
-        ngx_http_delta_log_read(repair);
-        return;
-    }
-
-    ngx_http_delta_log_done(repair);
+    return reply->elements == NGX_HTTP_DELTA_LOG_PAGE ? NGX_AGAIN : NGX_OK;
 }
 
 
@@ -252,7 +194,7 @@ ngx_http_delta_log_page(void *data, redisReply *reply)
  */
 
 static ngx_int_t
-ngx_http_delta_log_prove(ngx_http_delta_repair_t *repair, redisReply *reply)
+ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading, redisReply *reply)
 {
     delta_str_t       json;
     delta_position_t  id, previous;
@@ -262,7 +204,7 @@ ngx_http_delta_log_prove(ngx_http_delta_repair_t *repair, redisReply *reply)
     }
 
     if (reply->elements == 0) {
-        return ngx_http_delta_log_absence(repair) ? NGX_OK : NGX_ERROR;
+        return ngx_http_delta_log_absence(reading) ? NGX_OK : NGX_ERROR;
     }
 
     if (ngx_http_delta_log_entry(reply->element[0], &id, &previous, &json)
@@ -271,16 +213,16 @@ ngx_http_delta_log_prove(ngx_http_delta_repair_t *repair, redisReply *reply)
         return NGX_ERROR;
     }
 
-    if (repair->exact) {
-        return delta_position_compare(id, repair->after) == 0 ? NGX_OK
+    if (reading->exact) {
+        return delta_position_compare(id, reading->after) == 0 ? NGX_OK
                                                               : NGX_ERROR;
     }
 
     if (previous.ms == 0 && previous.seq == 0) {
-        return ngx_http_delta_log_absence(repair) ? NGX_OK : NGX_ERROR;
+        return ngx_http_delta_log_absence(reading) ? NGX_OK : NGX_ERROR;
     }
 
-    return delta_position_compare(previous, repair->after) <= 0 ? NGX_OK
+    return delta_position_compare(previous, reading->after) <= 0 ? NGX_OK
                                                                 : NGX_ERROR;
 }
 
@@ -288,88 +230,13 @@ ngx_http_delta_log_prove(ngx_http_delta_repair_t *repair, redisReply *reply)
 /* Whether an empty log means that there was nothing. */
 
 static ngx_uint_t
-ngx_http_delta_log_absence(ngx_http_delta_repair_t *repair)
+ngx_http_delta_log_absence(ngx_http_delta_reading_t *reading)
 {
     ngx_http_delta_hub_t  *hub;
 
-    hub = repair->channel->hub;
+    hub = reading->hub;
 
-    return !repair->exact && hub->heard_at && !hub->forgetful;
-}
-
-
-static void
-ngx_http_delta_log_done(ngx_http_delta_repair_t *repair)
-{
-    ngx_str_t                  key, payload;
-    ngx_http_delta_held_t     *held;
-    ngx_http_delta_channel_t  *channel;
-
-    channel = repair->channel;
-    channel->repair = NULL;
-    key = channel->sn.str;
-
-    /* each is checked again: the last page may have held it, too */
-
-    for (held = repair->held; held; held = held->next) {
-        payload.data = held->data;
-        payload.len = held->len;
-        channel->hub->message(channel->hub, &key, &payload);
-    }
-
-    ngx_http_delta_log_free(repair);
-}
-
-
-static void
-ngx_http_delta_log_hold(ngx_http_delta_repair_t *repair, ngx_str_t *payload)
-{
-    ngx_http_delta_held_t  *held;
-
-    if (repair->nheld == NGX_HTTP_DELTA_LOG_HELD) {
-        /* the log has it, behind what is being read */
-        repair->again = 1;
-        return;
-    }
-
-    held = ngx_alloc(offsetof(ngx_http_delta_held_t, data) + payload->len,
-                     repair->channel->hub->worker->log);
-    if (held == NULL) {
-        repair->again = 1;
-        return;
-    }
-
-    held->next = NULL;
-    held->len = payload->len;
-    ngx_memcpy(held->data, payload->data, payload->len);
-
-    *repair->tail = held;
-    repair->tail = &held->next;
-    repair->nheld++;
-}
-
-
-static void
-ngx_http_delta_log_free(ngx_http_delta_repair_t *repair)
-{
-    ngx_http_delta_held_t  *held, *next;
-
-    for (held = repair->held; held; held = next) {
-        next = held->next;
-        ngx_free(held);
-    }
-
-    ngx_free(repair);
-}
-
-
-void
-ngx_http_delta_log_forget(ngx_http_delta_channel_t *channel)
-{
-    if (channel->repair) {
-        channel->repair->channel = NULL;
-        channel->repair = NULL;
-    }
+    return !reading->exact && reading->after.ms && !hub->forgetful;
 }
 
 

@@ -24,6 +24,7 @@ my %level = (
     metrics => 1, redis => 1, event => 1, lua => 1,
     channel => 2,
     log => 2,
+    repair => 2,
     auth => 3, queue => 3,
     session => 4, membership => 4, command => 4, control => 4, wheel => 4,
     sse => 5, ws => 5,
