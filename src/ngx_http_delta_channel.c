@@ -10,12 +10,15 @@
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_repair.h"
+#include "core/delta_name.h"
 
 
 static ngx_http_delta_channel_t *ngx_http_delta_channel_lookup(
     ngx_http_delta_hub_t *hub, ngx_str_t *key);
 static ngx_http_delta_channel_t *ngx_http_delta_channel_create(
     ngx_http_delta_hub_t *hub, ngx_str_t *key);
+static void ngx_http_delta_channel_configure(
+    ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel);
 static ngx_int_t ngx_http_delta_channel_key(ngx_http_delta_hub_t *hub,
     ngx_str_t *name, u_char *buf, ngx_str_t *key);
@@ -134,10 +137,45 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
 
 #undef tail
 
+    ngx_http_delta_channel_configure(channel);
+
     ngx_rbtree_insert(&hub->channels, &channel->sn.node);
     ngx_http_delta_metric(hub->worker, CHANNELS, 1);
 
     return channel;
+}
+
+
+/* As the function library does it: longest literal prefix first. */
+
+static void
+ngx_http_delta_channel_configure(ngx_http_delta_channel_t *channel)
+{
+    ngx_uint_t                      i;
+    delta_str_t                     pattern, text;
+    ngx_http_delta_main_conf_t     *mcf;
+    ngx_http_delta_channel_conf_t  *conf;
+
+    mcf = channel->hub->worker->conf;
+    conf = mcf->channels.elts;
+
+    text.data = (char *) channel->name.data;
+    text.len = channel->name.len;
+
+    channel->replay = NGX_HTTP_DELTA_REPLAY;
+    channel->keep = channel->control ? NGX_HTTP_DELTA_KEEP_CONTROL
+                                     : NGX_HTTP_DELTA_KEEP;
+
+    for (i = 0; i < mcf->channels.nelts; i++) {
+        pattern.data = (char *) conf[i].pattern.data;
+        pattern.len = conf[i].pattern.len;
+
+        if (delta_name_match(pattern, text, NULL)) {
+            channel->replay = conf[i].replay;
+            channel->keep = conf[i].keep;
+            return;
+        }
+    }
 }
 
 
@@ -307,6 +345,11 @@ ngx_http_delta_channel_leave(ngx_http_delta_session_t *s, ngx_uint_t i)
     }
 
     if (channel->nmembers == 0) {
+
+        /* nobody is left who could miss anything */
+
+        ngx_http_delta_repair_forget(channel);
+        channel->known = 0;
         channel->idle = ngx_current_msec;
         ngx_queue_insert_tail(&channel->hub->lingering, &channel->linger);
     }
@@ -387,9 +430,8 @@ ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub)
     {
         channel = (ngx_http_delta_channel_t *) node;
 
-        if (channel->active && !channel->broken) {
-            channel->broken = 1;
-            channel->since = hub->heard_at;
+        if (channel->active && channel->nmembers) {
+            ngx_http_delta_repair_break(channel);
         }
 
         channel->sent = 0;
@@ -454,7 +496,6 @@ ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub, ngx_str_t *key)
     channel->active = 1;
 
     if (channel->broken) {
-        channel->broken = 0;
         ngx_http_delta_repair(channel);
     }
 
@@ -555,6 +596,10 @@ ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
         ngx_http_delta_metric(worker, DROPPED_MEMORY, 1);
         hub->unproven(channel);
         return;
+    }
+
+    if (position) {
+        event->position = *position;
     }
 
     for (i = 0; i < channel->nmembers; i++) {

@@ -9,9 +9,6 @@
 #include "ngx_http_delta_lua.h"
 
 
-#define NGX_HTTP_DELTA_KEEP  (60 * 60 * 1000)
-
-
 static char *ngx_http_delta_conf_redis_url(ngx_conf_t *cf,
     ngx_http_delta_redis_conf_t *redis, ngx_str_t *value);
 static char *ngx_http_delta_conf_redis_param(ngx_conf_t *cf,
@@ -283,6 +280,7 @@ ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     channel->pattern = value[1];
     channel->keep = NGX_HTTP_DELTA_KEEP;
+    channel->replay = NGX_HTTP_DELTA_REPLAY;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
@@ -295,8 +293,21 @@ ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             }
         }
 
+        if (ngx_http_delta_conf_param(&value[i], "replay=", &text)) {
+
+            if (ngx_http_delta_conf_number(cf, &value[i], 7,
+                                           &channel->replay)
+                != NGX_CONF_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
         return ngx_http_delta_conf_invalid(cf, cmd, &value[i],
-                                           "it takes keep=time");
+                                           "it takes keep=time and "
+                                           "replay=number");
     }
 
     return NGX_CONF_OK;

@@ -10,7 +10,8 @@
 #include <openssl/rand.h>
 
 
-#define NGX_HTTP_DELTA_TICK  1000       /* ms */
+#define NGX_HTTP_DELTA_TICK      1000       /* ms */
+#define NGX_HTTP_DELTA_PATIENCE  5000       /* ms, see log_epoch */
 
 
 static void ngx_http_delta_log_range(ngx_http_delta_reading_t *reading);
@@ -23,6 +24,8 @@ static ngx_uint_t ngx_http_delta_log_absence(
     ngx_http_delta_reading_t *reading);
 static ngx_int_t ngx_http_delta_log_entry(redisReply *entry,
     delta_position_t *id, delta_position_t *previous, delta_str_t *json);
+static void ngx_http_delta_log_epoch(ngx_http_delta_hub_t *hub);
+static void ngx_http_delta_log_epoch_reply(void *data, redisReply *reply);
 static void ngx_http_delta_log_info(void *data, redisReply *reply);
 static ngx_str_t ngx_http_delta_log_field(redisReply *reply,
     const char *name);
@@ -47,6 +50,7 @@ ngx_http_delta_log_read(ngx_http_delta_channel_t *channel,
     reading->name.len = channel->sn.str.len;
     ngx_memcpy(reading->name.data, channel->sn.str.data, reading->name.len);
     reading->after = *after;
+    reading->keep = channel->keep;
     reading->exact = exact;
     reading->reader = reader;
     reading->data = data;
@@ -236,7 +240,8 @@ ngx_http_delta_log_absence(ngx_http_delta_reading_t *reading)
 
     hub = reading->hub;
 
-    return !reading->exact && reading->after.ms && !hub->forgetful;
+    return !reading->exact && !hub->forgetful && hub->heard_at
+           && reading->after.ms + reading->keep > hub->heard_at;
 }
 
 
@@ -297,6 +302,10 @@ ngx_http_delta_log_link_up(ngx_http_delta_hub_t *hub)
     u_char     id[8];
     ngx_str_t  argv[2];
 
+    if (hub->started == 0) {
+        hub->started = ngx_current_msec;
+    }
+
     ngx_str_set(&argv[0], "INFO");
     ngx_http_delta_redis_command(&hub->command, ngx_http_delta_log_info, hub,
                                  1, argv);
@@ -331,6 +340,8 @@ ngx_http_delta_log_link_up(ngx_http_delta_hub_t *hub)
 void
 ngx_http_delta_log_link_down(ngx_http_delta_hub_t *hub)
 {
+    hub->lost = ngx_current_msec;
+
     if (hub->tick.timer_set) {
         ngx_del_timer(&hub->tick);
     }
@@ -345,7 +356,7 @@ ngx_http_delta_log_link_down(ngx_http_delta_hub_t *hub)
 static void
 ngx_http_delta_log_info(void *data, redisReply *reply)
 {
-    ngx_str_t              id, aof, memory, policy;
+    ngx_str_t              id, aof, memory, policy, up;
     ngx_http_delta_hub_t  *hub = data;
 
     hub->forgetful = 1;
@@ -382,6 +393,72 @@ ngx_http_delta_log_info(void *data, redisReply *reply)
 
     ngx_memcpy(hub->run_id, id.data, id.len);
     hub->known_run = 1;
+
+    id = ngx_http_delta_log_field(reply, "\nmaster_replid:");
+    up = ngx_http_delta_log_field(reply, "\nuptime_in_seconds:");
+
+    if (id.len == sizeof(hub->repl_id)) {
+        ngx_memcpy(hub->repl_id, id.data, id.len);
+        hub->aof = (aof.len == 1 && aof.data[0] == '1');
+
+        /* a promoted replica has been running while we lost the link */
+
+        hub->young = hub->lost
+                     && (ngx_msec_t) ngx_atoi(up.data, up.len) * 1000
+                        <= ngx_current_msec - hub->lost + 1000;
+
+        ngx_http_delta_log_epoch(hub);
+    }
+}
+
+
+static void
+ngx_http_delta_log_epoch(ngx_http_delta_hub_t *hub)
+{
+    ngx_str_t  argv[7];
+
+    ngx_str_set(&argv[0], "FCALL");
+    ngx_str_set(&argv[1], "delta_epoch");
+    ngx_str_set(&argv[2], "1");
+    ngx_str_set(&argv[3], "delta:epoch");
+    ngx_str_set(&argv[4], "primary");
+    argv[5].data = hub->repl_id;
+    argv[5].len = sizeof(hub->repl_id);
+
+    /* a worker without history gives those who have one the first word */
+
+    if (hub->aof && hub->young) {
+        ngx_str_set(&argv[6], "keep");
+
+    } else if (hub->lost == 0
+               && ngx_current_msec - hub->started < NGX_HTTP_DELTA_PATIENCE)
+    {
+        ngx_str_set(&argv[6], "wait");
+
+    } else {
+        ngx_str_set(&argv[6], "new");
+    }
+
+    ngx_http_delta_redis_command(&hub->command, ngx_http_delta_log_epoch_reply,
+                                 hub, 7, argv);
+}
+
+
+static void
+ngx_http_delta_log_epoch_reply(void *data, redisReply *reply)
+{
+    ngx_http_delta_hub_t  *hub = data;
+
+    if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0) {
+
+        if (hub->epoch && hub->epoch != (uint64_t) reply->integer) {
+            ngx_log_error(NGX_LOG_NOTICE, hub->worker->log, 0,
+                          "delta: %V is not the Redis it was: cursors of "
+                          "before are answered by resync", &hub->conf->name);
+        }
+
+        hub->epoch = reply->integer;
+    }
 }
 
 
@@ -421,6 +498,10 @@ ngx_http_delta_log_tick_handler(ngx_event_t *ev)
 
     ngx_http_delta_redis_command(&hub->command, NULL, NULL, 4, argv);
 
+    if (hub->epoch == 0) {
+        ngx_http_delta_log_epoch(hub);
+    }
+
     ngx_add_timer(ev, NGX_HTTP_DELTA_TICK);
 }
 
@@ -432,7 +513,13 @@ ngx_http_delta_log_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload)
 
     ms = ngx_atoof(payload->data, payload->len);
 
-    if (ms > 0) {
-        hub->heard_at = ms;
+    if (ms <= 0) {
+        return;
+    }
+
+    hub->heard_at = ms;
+
+    if (hub->nbroken == 0) {
+        hub->safe = ms - 1;
     }
 }

@@ -35,6 +35,7 @@ struct ngx_http_delta_reading_s {
     ngx_http_delta_hub_t          *hub;
     ngx_str_t                      name;    /* of the channel, with prefix */
     delta_position_t               after;
+    uint64_t                       keep;    /* ms that the log goes back */
     const ngx_http_delta_reader_t *reader;
     void                          *data;    /* NULL: nobody cares any more */
 

@@ -70,6 +70,8 @@
       "Events that did not follow the one before.")                           \
     X(LOG_READS, 0, "delta_log_reads_total", "Logs read to fill a gap.")      \
     X(REPAIRED, 0, "delta_log_events_total", "Events taken from logs.")       \
+    X(REPLAYED, 0, "delta_replayed_total",                                    \
+      "Events replayed to sessions that came back.")                          \
     X(RESYNCS, 0, "delta_resyncs_total", "Sessions told to refetch.")         \
     X(REDIS_CONNECTS, 0, "delta_redis_connects_total",                        \
       "Links to Redis established.")                                          \

@@ -28,6 +28,7 @@ struct ngx_http_delta_repair_s {
 };
 
 
+static void ngx_http_delta_repair_whole(ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_repair_read(ngx_http_delta_repair_t *repair);
 static void ngx_http_delta_repair_gap(void *data);
 static ngx_int_t ngx_http_delta_repair_entry(void *data,
@@ -105,6 +106,7 @@ ngx_http_delta_repair(ngx_http_delta_channel_t *channel)
     repair = ngx_calloc(sizeof(ngx_http_delta_repair_t), hub->worker->log);
     if (repair == NULL) {
         hub->unproven(channel);
+        ngx_http_delta_repair_whole(channel);
         channel->known = 0;
         return;
     }
@@ -114,7 +116,29 @@ ngx_http_delta_repair(ngx_http_delta_channel_t *channel)
 
     channel->repair = repair;
 
+    ngx_http_delta_repair_break(channel);
     ngx_http_delta_repair_read(repair);
+}
+
+
+void
+ngx_http_delta_repair_break(ngx_http_delta_channel_t *channel)
+{
+    if (!channel->broken) {
+        channel->broken = 1;
+        channel->since = channel->hub->heard_at;
+        channel->hub->nbroken++;
+    }
+}
+
+
+static void
+ngx_http_delta_repair_whole(ngx_http_delta_channel_t *channel)
+{
+    if (channel->broken) {
+        channel->broken = 0;
+        channel->hub->nbroken--;
+    }
 }
 
 
@@ -191,11 +215,12 @@ ngx_http_delta_repair_done(void *data, ngx_int_t rc)
     channel->repair = NULL;
 
     if (rc != NGX_OK) {
-        /* the link's return begins anew */
-        channel->broken = 1;
+        /* still broken: the link's return begins anew */
         ngx_http_delta_repair_free(repair);
         return;
     }
+
+    ngx_http_delta_repair_whole(channel);
 
     key = channel->sn.str;
 
@@ -256,6 +281,8 @@ ngx_http_delta_repair_free(ngx_http_delta_repair_t *repair)
 void
 ngx_http_delta_repair_forget(ngx_http_delta_channel_t *channel)
 {
+    ngx_http_delta_repair_whole(channel);
+
     if (channel->repair) {
         channel->repair->reading->data = NULL;
         ngx_http_delta_repair_free(channel->repair);

@@ -28,6 +28,12 @@ ngx_int_t ngx_http_delta_repair_next(ngx_http_delta_channel_t *channel,
 ngx_int_t ngx_http_delta_repair_ephemeral(ngx_http_delta_channel_t *channel,
     ngx_str_t *payload);
 
+/*
+ * The channel may be missing something from now on; until it is whole again
+ * no cursor of the hub moves.
+ */
+void ngx_http_delta_repair_break(ngx_http_delta_channel_t *channel);
+
 /* Reads what was missed; one reading per channel, however often asked. */
 void ngx_http_delta_repair(ngx_http_delta_channel_t *channel);
 
