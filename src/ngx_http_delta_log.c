@@ -498,7 +498,7 @@ ngx_http_delta_log_tick_handler(ngx_event_t *ev)
 
     ngx_http_delta_redis_command(&hub->command, NULL, NULL, 4, argv);
 
-    if (hub->epoch == 0) {
+    if (hub->epoch == 0 && hub->repl_id[0]) {
         ngx_http_delta_log_epoch(hub);
     }
 

@@ -29,7 +29,8 @@ my $n = 0;
 my $ws = open_ws('');
 my $ready = $ws->read_json;
 
-like(cursor($ws), qr/^\d+\.\d+$/, 'a heartbeat is answered with a cursor');
+ok(wait_for(sub { cursor($ws) =~ /^\d+\.\d+$/ }),
+   'a heartbeat is answered with a cursor');
 
 publish('user:ada', 3);
 my @seen = map { $ws->read_json } 1 .. 3;
