@@ -18,6 +18,7 @@
 #include <ngx_http.h>
 
 #include "core/delta.h"
+#include "core/delta_cursor.h"
 #include "core/delta_envelope.h"
 #include "core/delta_jwt.h"
 
@@ -29,6 +30,9 @@ typedef struct ngx_http_delta_channel_s  ngx_http_delta_channel_t;
 typedef struct ngx_http_delta_event_s    ngx_http_delta_event_t;
 typedef struct ngx_http_delta_session_s  ngx_http_delta_session_t;
 typedef struct ngx_http_delta_load_s     ngx_http_delta_load_t;
+typedef struct ngx_http_delta_repair_s   ngx_http_delta_repair_t;
+typedef struct ngx_http_delta_reading_s  ngx_http_delta_reading_t;
+typedef struct ngx_http_delta_resume_s   ngx_http_delta_resume_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
 
 struct redisReply;
@@ -38,6 +42,9 @@ struct redisReader;
 /* Configuration: written while nginx.conf is read, never afterwards. */
 
 #define NGX_HTTP_DELTA_MAX_RULES  32
+#define NGX_HTTP_DELTA_REPLAY     256       /* default of replay= */
+#define NGX_HTTP_DELTA_KEEP          3600000    /* of keep=, ms */
+#define NGX_HTTP_DELTA_KEEP_CONTROL  300000     /* as in delta.lua */
 
 /* One delta_redis. */
 typedef struct {
@@ -57,6 +64,7 @@ typedef struct {
 typedef struct {
     ngx_str_t                    pattern;
     ngx_msec_t                   keep;      /* ms in the log */
+    ngx_uint_t                   replay;    /* events at most, else resync */
 } ngx_http_delta_channel_conf_t;
 
 /* One delta_jwt_key_file; what a worker has read of it is in the worker. */
@@ -180,6 +188,18 @@ struct ngx_http_delta_hub_s {
     ngx_queue_t                  lingering; /* channels without members */
     ngx_queue_t                  sessions;
 
+    ngx_event_t                  tick;      /* FCALL delta_tick */
+    ngx_str_t                    tick_name; /* the channel it comes back on */
+    u_char                       tick_buf[32];
+    uint64_t                     heard_at;  /* Redis's ms of the last one */
+    uint64_t                     safe;      /* and with nothing broken */
+    uint64_t                     epoch;     /* of the cursors, 0: unknown */
+    ngx_uint_t                   nbroken;   /* channels */
+    ngx_msec_t                   lost;      /* when the link was lost */
+    ngx_msec_t                   started;   /* when it first came up */
+    u_char                       run_id[40];
+    u_char                       repl_id[40];
+
     /* up: set once at start */
     void                       (*link_up)(ngx_http_delta_hub_t *hub);
     void                       (*link_down)(ngx_http_delta_hub_t *hub);
@@ -193,6 +213,12 @@ struct ngx_http_delta_hub_s {
                                      ngx_http_delta_channel_t *channel);
     void                       (*deliver)(ngx_http_delta_session_t *s,
                                      ngx_http_delta_event_t *event);
+    void                       (*unproven)(ngx_http_delta_channel_t *channel);
+
+    unsigned                     known_run:1;
+    unsigned                     aof:1;
+    unsigned                     young:1;   /* Redis started after our loss */
+    unsigned                     forgetful:1;   /* absence proves nothing */
 };
 
 
@@ -223,9 +249,17 @@ struct ngx_http_delta_channel_s {
     ngx_queue_t                  linger;
     ngx_msec_t                   idle;      /* since when without members */
 
+    delta_position_t             last;      /* event delivered, if known */
+    uint64_t                     since;     /* broken: Redis's ms before */
+    ngx_uint_t                   replay;    /* of delta_channel */
+    ngx_msec_t                   keep;
+    ngx_http_delta_repair_t     *repair;    /* the log is being read */
+
     unsigned                     sent:1;    /* SUBSCRIBE is on its way */
     unsigned                     active:1;  /* and acknowledged */
     unsigned                     control:1;
+    unsigned                     known:1;
+    unsigned                     broken:1;  /* may have missed something */
 };
 
 /* What one format of an event looks like on the wire. */
@@ -243,6 +277,7 @@ struct ngx_http_delta_event_s {
     ngx_uint_t                   refs;
     ngx_http_delta_channel_t    *channel;   /* NULL: made for one session;
                                                compared, never followed */
+    delta_position_t             position;  /* 0-0: in no log */
     ngx_http_delta_frame_t      *frames;
     delta_event_t                content;   /* valid during fan-out only */
     delta_str_t                  id;        /* likewise; empty: ephemeral */
@@ -278,6 +313,7 @@ typedef enum {
     NGX_HTTP_DELTA_CONTROL,         /* waits for its control channel */
     NGX_HTTP_DELTA_LOADING,         /* reads its membership */
     NGX_HTTP_DELTA_SUBSCRIBING,     /* waits for its channels */
+    NGX_HTTP_DELTA_REPLAYING,       /* gets what it missed */
     NGX_HTTP_DELTA_LIVE,
     NGX_HTTP_DELTA_CLOSING          /* says goodbye, or is gone */
 } ngx_http_delta_state_e;
@@ -315,6 +351,8 @@ struct ngx_http_delta_session_s {
     ngx_uint_t                   size;
     ngx_uint_t                   unacked;   /* subs without an ack */
     ngx_queue_t                  loads;     /* ngx_http_delta_load_t */
+    ngx_http_delta_resume_t     *resume;    /* until it is live */
+    uint64_t                     cursor;    /* ms, of ready; SSE: last sent */
     time_t                       attaching; /* since then not live */
 
     ngx_http_delta_ring_t        out;       /* to the socket */
@@ -338,6 +376,7 @@ struct ngx_http_delta_session_s {
 
     ngx_http_delta_state_e       state;
     unsigned                     welcomed:1;    /* ready was sent */
+    unsigned                     news:2;    /* sse: cursors still to send */
     unsigned                     queued:1;  /* in the worker's flush */
     unsigned                     close_sent:1;
     unsigned                     close_received:1;
@@ -358,6 +397,7 @@ typedef struct {
 
     ngx_http_delta_grant_t      *grants;
     ngx_uint_t                   ngrants;
+    ngx_http_delta_resume_t     *resume;
     void                        *check;     /* Redis is being asked */
     ngx_int_t                    status;    /* its outcome, 0: none yet */
 

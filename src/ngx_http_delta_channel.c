@@ -6,15 +6,19 @@
 
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_event.h"
+#include "ngx_http_delta_log.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
-#include "core/delta_cursor.h"
+#include "ngx_http_delta_repair.h"
+#include "core/delta_name.h"
 
 
 static ngx_http_delta_channel_t *ngx_http_delta_channel_lookup(
     ngx_http_delta_hub_t *hub, ngx_str_t *key);
 static ngx_http_delta_channel_t *ngx_http_delta_channel_create(
     ngx_http_delta_hub_t *hub, ngx_str_t *key);
+static void ngx_http_delta_channel_configure(
+    ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel);
 static ngx_int_t ngx_http_delta_channel_key(ngx_http_delta_hub_t *hub,
     ngx_str_t *name, u_char *buf, ngx_str_t *key);
@@ -26,8 +30,10 @@ static void ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub,
     ngx_str_t *key);
 static void ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub,
     ngx_str_t *key, ngx_str_t *payload);
+static void ngx_http_delta_channel_reject(ngx_http_delta_channel_t *channel,
+    int error);
 static ngx_int_t ngx_http_delta_channel_split(ngx_str_t *payload,
-    delta_str_t *id, delta_str_t *json);
+    delta_position_t *id, delta_position_t *previous, delta_str_t *json);
 
 
 #define NGX_HTTP_DELTA_KEY_MAX  512
@@ -131,10 +137,45 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
 
 #undef tail
 
+    ngx_http_delta_channel_configure(channel);
+
     ngx_rbtree_insert(&hub->channels, &channel->sn.node);
     ngx_http_delta_metric(hub->worker, CHANNELS, 1);
 
     return channel;
+}
+
+
+/* As the function library does it: longest literal prefix first. */
+
+static void
+ngx_http_delta_channel_configure(ngx_http_delta_channel_t *channel)
+{
+    ngx_uint_t                      i;
+    delta_str_t                     pattern, text;
+    ngx_http_delta_main_conf_t     *mcf;
+    ngx_http_delta_channel_conf_t  *conf;
+
+    mcf = channel->hub->worker->conf;
+    conf = mcf->channels.elts;
+
+    text.data = (char *) channel->name.data;
+    text.len = channel->name.len;
+
+    channel->replay = NGX_HTTP_DELTA_REPLAY;
+    channel->keep = channel->control ? NGX_HTTP_DELTA_KEEP_CONTROL
+                                     : NGX_HTTP_DELTA_KEEP;
+
+    for (i = 0; i < mcf->channels.nelts; i++) {
+        pattern.data = (char *) conf[i].pattern.data;
+        pattern.len = conf[i].pattern.len;
+
+        if (delta_name_match(pattern, text, NULL)) {
+            channel->replay = conf[i].replay;
+            channel->keep = conf[i].keep;
+            return;
+        }
+    }
 }
 
 
@@ -145,6 +186,7 @@ ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel)
 
     hub = channel->hub;
 
+    ngx_http_delta_repair_forget(channel);
     ngx_rbtree_delete(&hub->channels, &channel->sn.node);
     ngx_http_delta_metric(hub->worker, CHANNELS, -1);
 
@@ -303,6 +345,11 @@ ngx_http_delta_channel_leave(ngx_http_delta_session_t *s, ngx_uint_t i)
     }
 
     if (channel->nmembers == 0) {
+
+        /* nobody is left who could miss anything */
+
+        ngx_http_delta_repair_forget(channel);
+        channel->known = 0;
         channel->idle = ngx_current_msec;
         ngx_queue_insert_tail(&channel->hub->lingering, &channel->linger);
     }
@@ -382,6 +429,11 @@ ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub)
          node = ngx_rbtree_next(&hub->channels, node))
     {
         channel = (ngx_http_delta_channel_t *) node;
+
+        if (channel->active && channel->nmembers) {
+            ngx_http_delta_repair_break(channel);
+        }
+
         channel->sent = 0;
         channel->active = 0;
     }
@@ -443,6 +495,10 @@ ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub, ngx_str_t *key)
 
     channel->active = 1;
 
+    if (channel->broken) {
+        ngx_http_delta_repair(channel);
+    }
+
     for (i = 0; i < channel->nmembers; i++) {
         s = channel->members[i].session;
 
@@ -456,45 +512,73 @@ static void
 ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
     ngx_str_t *payload)
 {
-    int                        rc;
-    ngx_uint_t                 i;
-    delta_str_t                id, json;
-    delta_event_t              content;
-    ngx_http_delta_event_t    *event;
-    ngx_http_delta_worker_t   *worker;
+    ngx_int_t                  rc;
+    delta_str_t                json;
+    delta_position_t           id, previous;
     ngx_http_delta_channel_t  *channel;
 
-    worker = hub->worker;
+    if (key->len == hub->tick_name.len
+        && ngx_memcmp(key->data, hub->tick_name.data, key->len) == 0)
+    {
+        ngx_http_delta_log_ticked(hub, payload);
+        return;
+    }
+
     channel = ngx_http_delta_channel_lookup(hub, key);
 
     if (channel == NULL || channel->nmembers == 0) {
         return;
     }
 
-    ngx_http_delta_metric(worker, RECEIVED, 1);
+    ngx_http_delta_metric(hub->worker, RECEIVED, 1);
 
-    rc = DELTA_EVENT_EJSON;
+    rc = ngx_http_delta_channel_split(payload, &id, &previous, &json);
 
-    if (ngx_http_delta_channel_split(payload, &id, &json) == NGX_OK) {
+    if (rc == NGX_ERROR) {
+        ngx_http_delta_channel_reject(channel, DELTA_EVENT_EJSON);
 
-        if (json.len > worker->conf->max_event) {
-            ngx_log_error(NGX_LOG_WARN, worker->log, 0,
-                          "delta: dropped an event of %uz bytes on \"%V\": "
-                          "over delta_max_event", json.len, &channel->name);
-            ngx_http_delta_metric(worker, DROPPED_SIZE, 1);
-            return;
+    } else if (rc == NGX_DECLINED) {
+
+        if (ngx_http_delta_repair_ephemeral(channel, payload) == NGX_OK) {
+            ngx_http_delta_channel_deliver(channel, NULL, &json);
         }
 
-        rc = delta_event_parse(&content, json.data, json.len);
+    } else if (ngx_http_delta_repair_next(channel, id, previous, payload)
+               == NGX_OK)
+    {
+        ngx_http_delta_channel_deliver(channel, &id, &json);
+    }
+}
+
+
+void
+ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
+    const delta_position_t *position, const delta_str_t *json)
+{
+    int                       rc;
+    char                      buf[DELTA_POSITION_LEN];
+    ngx_uint_t                i;
+    delta_str_t               id;
+    delta_event_t             content;
+    ngx_http_delta_hub_t     *hub;
+    ngx_http_delta_event_t   *event;
+    ngx_http_delta_worker_t  *worker;
+
+    hub = channel->hub;
+    worker = hub->worker;
+
+    if (json->len > worker->conf->max_event) {
+        ngx_log_error(NGX_LOG_WARN, worker->log, 0,
+                      "delta: dropped an event of %uz bytes on \"%V\": "
+                      "over delta_max_event", json->len, &channel->name);
+        ngx_http_delta_metric(worker, DROPPED_SIZE, 1);
+        return;
     }
 
+    rc = delta_event_parse(&content, json->data, json->len);
+
     if (rc < 0) {
-        ngx_log_error(NGX_LOG_WARN, worker->log, 0,
-                      "delta: dropped an event on \"%V\": %s",
-                      &channel->name, delta_event_strerror(rc));
-        ngx_http_delta_metric_at(worker,
-                                 NGX_HTTP_DELTA_METRIC_DROPPED_JSON - 1 - rc,
-                                 1);
+        ngx_http_delta_channel_reject(channel, rc);
         return;
     }
 
@@ -503,11 +587,19 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
         return;
     }
 
+    id.data = buf;
+    id.len = position ? delta_position_format(buf, *position) : 0;
+
     event = ngx_http_delta_event_create(worker->log, channel, &content, id);
 
     if (event == NULL) {
         ngx_http_delta_metric(worker, DROPPED_MEMORY, 1);
+        hub->unproven(channel);
         return;
+    }
+
+    if (position) {
+        event->position = *position;
     }
 
     for (i = 0; i < channel->nmembers; i++) {
@@ -518,39 +610,49 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
 }
 
 
-/* "<id> <previous id> <json>", or plain JSON of somebody's own PUBLISH. */
+static void
+ngx_http_delta_channel_reject(ngx_http_delta_channel_t *channel, int error)
+{
+    ngx_http_delta_worker_t  *worker;
+
+    worker = channel->hub->worker;
+
+    ngx_log_error(NGX_LOG_WARN, worker->log, 0,
+                  "delta: dropped an event on \"%V\": %s",
+                  &channel->name, delta_event_strerror(error));
+    ngx_http_delta_metric_at(worker,
+                             NGX_HTTP_DELTA_METRIC_DROPPED_JSON - 1 - error,
+                             1);
+}
+
+
+/*
+ * "<id> <previous id> <json>": NGX_OK; somebody's own PUBLISH of plain JSON:
+ * NGX_DECLINED.
+ */
 
 static ngx_int_t
-ngx_http_delta_channel_split(ngx_str_t *payload, delta_str_t *id,
-    delta_str_t *json)
+ngx_http_delta_channel_split(ngx_str_t *payload, delta_position_t *id,
+    delta_position_t *previous, delta_str_t *json)
 {
     u_char            *p, *last, *space;
-    delta_position_t   position;
+    ngx_uint_t         i;
+    delta_position_t  *positions[] = { id, previous };
 
     p = payload->data;
     last = p + payload->len;
 
-    id->data = NULL;
-    id->len = 0;
+    if (p == last || *p < '0' || *p > '9') {
+        json->data = (char *) p;
+        json->len = last - p;
+        return NGX_DECLINED;
+    }
 
-    if (p < last && *p >= '0' && *p <= '9') {
-
+    for (i = 0; i < 2; i++) {
         space = ngx_strlchr(p, last, ' ');
 
         if (space == NULL
-            || delta_position_parse(&position, (char *) p, space - p) != 0)
-        {
-            return NGX_ERROR;
-        }
-
-        id->data = (char *) p;
-        id->len = space - p;
-
-        p = space + 1;
-        space = ngx_strlchr(p, last, ' ');
-
-        if (space == NULL
-            || delta_position_parse(&position, (char *) p, space - p) != 0)
+            || delta_position_parse(positions[i], (char *) p, space - p) != 0)
         {
             return NGX_ERROR;
         }

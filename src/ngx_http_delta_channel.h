@@ -43,6 +43,13 @@ ngx_uint_t ngx_http_delta_channel_count(ngx_http_delta_hub_t *hub,
 /* Sends the SUBSCRIBE if it was not sent since the link came up. */
 void ngx_http_delta_channel_ensure(ngx_http_delta_channel_t *channel);
 
+/*
+ * Validates an event once and queues it to every member; position is NULL
+ * for one that is in no log.
+ */
+void ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
+    const delta_position_t *position, const delta_str_t *json);
+
 /* The link is down: nothing is subscribed any more. */
 void ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub);
 

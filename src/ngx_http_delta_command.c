@@ -10,6 +10,7 @@
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_session.h"
 #include "ngx_http_delta_wheel.h"
 #include "core/delta_command.h"
@@ -158,13 +159,30 @@ static void
 ngx_http_delta_command_heartbeat(ngx_http_delta_session_t *s,
     delta_command_t *command, ngx_str_t *ref)
 {
-    u_char     buf[DELTA_COMMAND_REF + 16];
+    u_char     buf[DELTA_COMMAND_REF + DELTA_CURSOR_LEN + 32], *p;
     ngx_str_t  d;
 
+    p = buf;
+
+    /* everything up to there was queued before this answer */
+
+    if (s->state == NGX_HTTP_DELTA_LIVE) {
+        p = ngx_http_delta_resume_member(s, p, s->hub->safe);
+    }
+
+    if (ref->len) {
+        p = ngx_sprintf(p, ",\"ref\":%V", ref);
+    }
+
+    *p++ = '}';
+    buf[0] = '{';
+
     d.data = buf;
-    d.len = ngx_snprintf(buf, sizeof(buf), "{%s%V}",
-                         ref->len ? "\"ref\":" : "", ref)
-            - buf;
+    d.len = p - buf;
+
+    if (d.len == 1) {
+        ngx_str_set(&d, "{}");
+    }
 
     ngx_http_delta_session_send(s, "heartbeat_ack", &d);
 }

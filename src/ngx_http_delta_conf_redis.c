@@ -9,7 +9,6 @@
 #include "ngx_http_delta_lua.h"
 
 
-#define NGX_HTTP_DELTA_KEEP      (60 * 60 * 1000)
 #define NGX_HTTP_DELTA_PASSWORD  1024
 
 
@@ -298,6 +297,7 @@ ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     channel->pattern = value[1];
     channel->keep = NGX_HTTP_DELTA_KEEP;
+    channel->replay = NGX_HTTP_DELTA_REPLAY;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
@@ -310,8 +310,21 @@ ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             }
         }
 
+        if (ngx_http_delta_conf_param(&value[i], "replay=", &text)) {
+
+            if (ngx_http_delta_conf_number(cf, &value[i], 7,
+                                           &channel->replay)
+                != NGX_CONF_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+            continue;
+        }
+
         return ngx_http_delta_conf_invalid(cf, cmd, &value[i],
-                                           "it takes keep=time");
+                                           "it takes keep=time and "
+                                           "replay=number");
     }
 
     return NGX_CONF_OK;

@@ -16,6 +16,7 @@
 
 static void ngx_http_delta_control_event(
     ngx_http_delta_channel_t *channel, delta_event_t *event);
+static void ngx_http_delta_control_stale(ngx_http_delta_session_t *s);
 static void ngx_http_delta_control_grant(ngx_http_delta_session_t *s,
     ngx_str_t *name);
 static void ngx_http_delta_control_subscribed(ngx_http_delta_session_t *s,
@@ -36,11 +37,9 @@ ngx_http_delta_control_event(ngx_http_delta_channel_t *channel,
     ngx_int_t                  i;
     ngx_str_t                  name;
     ngx_uint_t                 m;
-    ngx_queue_t               *q;
     delta_str_t                key;
     delta_json_t               d, value;
     size_t                     pos;
-    ngx_http_delta_load_t     *load;
     ngx_http_delta_session_t  *s;
 
     name.len = 0;
@@ -63,13 +62,7 @@ ngx_http_delta_control_event(ngx_http_delta_channel_t *channel,
     for (m = 0; m < channel->nmembers; m++) {
         s = channel->members[m].session;
 
-        for (q = ngx_queue_head(&s->loads);
-             q != ngx_queue_sentinel(&s->loads);
-             q = ngx_queue_next(q))
-        {
-            load = ngx_queue_data(q, ngx_http_delta_load_t, queue);
-            load->stale = 1;
-        }
+        ngx_http_delta_control_stale(s);
 
         if (s->state == NGX_HTTP_DELTA_CLOSING) {
             continue;
@@ -102,6 +95,37 @@ ngx_http_delta_control_event(ngx_http_delta_channel_t *channel,
                 }
             }
         }
+    }
+}
+
+
+void
+ngx_http_delta_control_lost(ngx_http_delta_session_t *s)
+{
+    ngx_http_delta_control_stale(s);
+
+    if (s->state == NGX_HTTP_DELTA_SUBSCRIBING
+        || s->state == NGX_HTTP_DELTA_LIVE)
+    {
+        ngx_http_delta_membership_load(s);
+    }
+}
+
+
+/* What Redis was asked before a change may be answered as it was before. */
+
+static void
+ngx_http_delta_control_stale(ngx_http_delta_session_t *s)
+{
+    ngx_queue_t            *q;
+    ngx_http_delta_load_t  *load;
+
+    for (q = ngx_queue_head(&s->loads);
+         q != ngx_queue_sentinel(&s->loads);
+         q = ngx_queue_next(q))
+    {
+        load = ngx_queue_data(q, ngx_http_delta_load_t, queue);
+        load->stale = 1;
     }
 }
 

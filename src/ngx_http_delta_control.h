@@ -27,6 +27,9 @@ void ngx_http_delta_control_announce(ngx_http_delta_session_t *s,
 void ngx_http_delta_control_acked(ngx_http_delta_session_t *s,
     ngx_http_delta_channel_t *channel);
 
+/* Control events may be missing: the membership is read again. */
+void ngx_http_delta_control_lost(ngx_http_delta_session_t *s);
+
 /* Leaves s->subs[i] and tells the client; nothing of it is sent any more. */
 void ngx_http_delta_control_drop(ngx_http_delta_session_t *s, ngx_uint_t i,
     const char *reason, ngx_str_t *ref);

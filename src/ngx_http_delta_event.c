@@ -32,6 +32,8 @@ ngx_http_delta_event_create(ngx_log_t *log, ngx_http_delta_channel_t *channel,
 
     event->refs = 1;
     event->channel = channel;
+    event->position.ms = 0;
+    event->position.seq = 0;
     event->frames = NULL;
     event->content = *content;
     event->id = id;

@@ -11,6 +11,7 @@
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
+#include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_session.h"
 #include "ngx_http_delta_sse.h"
 #include "ngx_http_delta_ws.h"
@@ -126,6 +127,13 @@ ngx_http_delta_handler_admit(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
     if (rc != NGX_OK) {
         return ngx_http_delta_handler_refuse(r, rc,
                                        NGX_HTTP_DELTA_METRIC_REFUSED_IDENTITY);
+    }
+
+    rc = ngx_http_delta_resume_parse(r, &ctx->resume);
+
+    if (rc != NGX_OK) {
+        return ngx_http_delta_handler_refuse(r, rc,
+                                        NGX_HTTP_DELTA_METRIC_REFUSED_REQUEST);
     }
 
     if (!ngx_http_delta_redis_ready(hub) || ngx_exiting) {

@@ -66,6 +66,12 @@
     X(REVOKES, 0, "delta_membership_changes_total{kind=\"revoke\"}", NULL)    \
     X(BAD_MEMBERS, 0, "delta_membership_bad_ids_total",                       \
       "Ids in membership sets that cannot stand in a channel name.")          \
+    X(GAPS, 0, "delta_log_gaps_total",                                        \
+      "Events that did not follow the one before.")                           \
+    X(LOG_READS, 0, "delta_log_reads_total", "Logs read to fill a gap.")      \
+    X(REPAIRED, 0, "delta_log_events_total", "Events taken from logs.")       \
+    X(REPLAYED, 0, "delta_replayed_total",                                    \
+      "Events replayed to sessions that came back.")                          \
     X(RESYNCS, 0, "delta_resyncs_total", "Sessions told to refetch.")         \
     X(REDIS_CONNECTS, 0, "delta_redis_connects_total",                        \
       "Links to Redis established.")                                          \

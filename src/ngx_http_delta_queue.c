@@ -112,7 +112,8 @@ ngx_http_delta_queue_to_front(ngx_http_delta_session_t *s)
 
 
 ngx_int_t
-ngx_http_delta_queue_unpark(ngx_http_delta_session_t *s)
+ngx_http_delta_queue_unpark(ngx_http_delta_session_t *s,
+    ngx_http_delta_seen_pt seen)
 {
     size_t                   len;
     ngx_http_delta_event_t  *event;
@@ -121,13 +122,18 @@ ngx_http_delta_queue_unpark(ngx_http_delta_session_t *s)
         event = ngx_http_delta_ring_at(&s->parked, 0)->event;
         len = ngx_http_delta_event_find(event, s->format)->len;
 
-        if (ngx_http_delta_ring_put(&s->out, event, len, s->hub->worker->log)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
+        if (!seen(s, event)) {
+
+            if (ngx_http_delta_ring_put(&s->out, event, len,
+                                        s->hub->worker->log)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            event->refs++;
         }
 
-        event->refs++;
         ngx_http_delta_ring_pop(&s->parked, len);
     }
 

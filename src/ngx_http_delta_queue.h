@@ -32,8 +32,15 @@ ngx_int_t ngx_http_delta_queue_push(ngx_http_delta_session_t *s,
 /* Moves the newest entry before all others; nothing is in flight. */
 void ngx_http_delta_queue_to_front(ngx_http_delta_session_t *s);
 
-/* The session is live: what was parked goes out.  NGX_ERROR: no memory. */
-ngx_int_t ngx_http_delta_queue_unpark(ngx_http_delta_session_t *s);
+/*
+ * The session is live: what was parked goes out, but for what seen() knows.
+ * NGX_ERROR: out of memory.
+ */
+typedef ngx_uint_t (*ngx_http_delta_seen_pt)(ngx_http_delta_session_t *s,
+    ngx_http_delta_event_t *event);
+
+ngx_int_t ngx_http_delta_queue_unpark(ngx_http_delta_session_t *s,
+    ngx_http_delta_seen_pt seen);
 
 /* Drops what is queued of that channel; what is in flight stays. */
 void ngx_http_delta_queue_purge(ngx_http_delta_session_t *s,

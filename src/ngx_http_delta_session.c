@@ -9,10 +9,12 @@
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_event.h"
+#include "ngx_http_delta_log.h"
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_queue.h"
 #include "ngx_http_delta_redis.h"
+#include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_wheel.h"
 #include "core/delta_json.h"
 #include "core/delta_name.h"
@@ -43,7 +45,10 @@ static void ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub);
 static void ngx_http_delta_session_attach(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_acked(ngx_http_delta_session_t *s,
     ngx_http_delta_channel_t *channel);
+static void ngx_http_delta_session_attached(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_live(ngx_http_delta_session_t *s);
+static void ngx_http_delta_session_unproven(
+    ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_session_ready(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_deliver(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);
@@ -67,6 +72,7 @@ ngx_http_delta_session_init(ngx_http_delta_hub_t *hub)
     hub->link_down = ngx_http_delta_session_link_down;
     hub->acked = ngx_http_delta_session_acked;
     hub->deliver = ngx_http_delta_session_deliver;
+    hub->unproven = ngx_http_delta_session_unproven;
 }
 
 
@@ -158,6 +164,7 @@ ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
 
     s->id.len = ngx_hex_dump(s->id.data, id, sizeof(id)) - s->id.data;
 
+    s->resume = ctx->resume;
     s->expires = ngx_http_delta_auth_expires(s->conf, &ctx->jwt);
     s->heard = ngx_time();
     s->pinged = s->heard;
@@ -301,6 +308,7 @@ static void
 ngx_http_delta_session_leave(ngx_http_delta_session_t *s)
 {
     ngx_http_delta_membership_forget(s);
+    ngx_http_delta_resume_forget(s);
 
     while (s->nsubs) {
         ngx_http_delta_channel_leave(s, s->nsubs - 1);
@@ -350,6 +358,7 @@ ngx_http_delta_session_link_up(ngx_http_delta_hub_t *hub)
     ngx_http_delta_session_t  *s;
 
     ngx_http_delta_metric(hub->worker, REDIS_UP, 1);
+    ngx_http_delta_log_link_up(hub);
 
     for (q = ngx_queue_head(&hub->sessions);
          q != ngx_queue_sentinel(&hub->sessions);
@@ -372,6 +381,7 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
 
     ngx_http_delta_metric(hub->worker, REDIS_UP, -1);
 
+    ngx_http_delta_log_link_down(hub);
     ngx_http_delta_channel_down(hub);
 
     for (q = ngx_queue_head(&hub->sessions);
@@ -403,6 +413,12 @@ ngx_http_delta_session_attach(ngx_http_delta_session_t *s)
 
     s->state = NGX_HTTP_DELTA_CONTROL;
     s->attaching = ngx_time();
+
+    /* what is logged from here on comes after ready */
+
+    if (!s->welcomed) {
+        s->cursor = ngx_http_delta_resume_floor(s);
+    }
 
     name.data = buf;
     name.len = ngx_snprintf(buf, sizeof(buf), "user:%V:control", &s->user)
@@ -444,7 +460,7 @@ ngx_http_delta_session_acked(ngx_http_delta_session_t *s,
     }
 
     if (s->state == NGX_HTTP_DELTA_SUBSCRIBING && s->unacked == 0) {
-        ngx_http_delta_session_live(s);
+        ngx_http_delta_session_attached(s);
     }
 
     ngx_http_delta_control_acked(s, channel);
@@ -457,33 +473,75 @@ ngx_http_delta_session_loaded(ngx_http_delta_session_t *s)
     s->state = NGX_HTTP_DELTA_SUBSCRIBING;
 
     if (s->unacked == 0) {
-        ngx_http_delta_session_live(s);
+        ngx_http_delta_session_attached(s);
     }
+}
+
+
+static void
+ngx_http_delta_session_attached(ngx_http_delta_session_t *s)
+{
+    if (s->resume) {
+        s->state = NGX_HTTP_DELTA_REPLAYING;
+        ngx_http_delta_resume_start(s);
+        return;
+    }
+
+    ngx_http_delta_session_live(s);
+}
+
+
+void
+ngx_http_delta_session_resumed(ngx_http_delta_session_t *s)
+{
+    ngx_http_delta_session_live(s);
+    ngx_http_delta_resume_forget(s);
 }
 
 
 static void
 ngx_http_delta_session_live(ngx_http_delta_session_t *s)
 {
-    ngx_str_t  d;
-
     s->state = NGX_HTTP_DELTA_LIVE;
 
     if (!s->welcomed) {
         s->welcomed = 1;
         ngx_http_delta_session_ready(s);
-
-    } else {
-
-        /* events of the time without Redis cannot be vouched for */
-
-        ngx_str_set(&d, "{\"channel\":null,\"reason\":\"history_gap\"}");
-        ngx_http_delta_session_send(s, "resync", &d);
-        ngx_http_delta_metric(s->hub->worker, RESYNCS, 1);
     }
 
-    if (ngx_http_delta_queue_unpark(s) != NGX_OK) {
+    if (ngx_http_delta_queue_unpark(s, ngx_http_delta_resume_seen) != NGX_OK)
+    {
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
+    }
+}
+
+
+/* Something of the channel may be missing: its members must fetch anew. */
+
+static void
+ngx_http_delta_session_unproven(ngx_http_delta_channel_t *channel)
+{
+    u_char                     buf[DELTA_NAME_MAX + 64];
+    ngx_str_t                  d;
+    ngx_uint_t                 i;
+    ngx_http_delta_session_t  *s;
+
+    d.data = buf;
+    d.len = ngx_snprintf(buf, sizeof(buf),
+                         "{\"channel\":\"%V\",\"reason\":\"history_gap\"}",
+                         &channel->name)
+            - buf;
+
+    for (i = 0; i < channel->nmembers; i++) {
+        s = channel->members[i].session;
+
+        if (channel->control) {
+            ngx_http_delta_control_lost(s);
+
+        } else if (s->welcomed) {
+            ngx_http_delta_metric(s->hub->worker, RESYNCS, 1);
+            ngx_http_delta_session_send(s, "resync", &d);
+        }
     }
 }
 
@@ -496,7 +554,7 @@ ngx_http_delta_session_ready(ngx_http_delta_session_t *s)
     ngx_str_t   d, *name;
     ngx_uint_t  i, n;
 
-    len = 128 + 6 * s->user.len + s->id.len;
+    len = 128 + 6 * s->user.len + s->id.len + DELTA_CURSOR_LEN;
 
     for (i = 0; i < s->nsubs; i++) {
         len += s->subs[i].channel->name.len + 3;
@@ -510,8 +568,10 @@ ngx_http_delta_session_ready(ngx_http_delta_session_t *s)
 
     p = ngx_cpymem(d.data, "{\"user_id\":", sizeof("{\"user_id\":") - 1);
     p += delta_json_quote((char *) p, (char *) s->user.data, s->user.len);
-    p = ngx_sprintf(p, ",\"session_id\":\"%V\",\"heartbeat_ms\":%T"
-                    ",\"channels\":[", &s->id, s->conf->heartbeat * 1000);
+    p = ngx_sprintf(p, ",\"session_id\":\"%V\",\"heartbeat_ms\":%T",
+                    &s->id, s->conf->heartbeat * 1000);
+    p = ngx_http_delta_resume_member(s, p, s->cursor);
+    p = ngx_sprintf(p, ",\"channels\":[");
 
     for (i = 0, n = 0; i < s->nsubs; i++) {
 
@@ -621,6 +681,18 @@ ngx_http_delta_session_deliver(ngx_http_delta_session_t *s,
 {
     if (ngx_http_delta_queue_deliver(s, event) != NGX_OK) {
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_SLOW);
+        return;
+    }
+
+    if (s->transport->transport == NGX_HTTP_DELTA_SSE) {
+
+        /* a cursor follows in a second, and one that covers this event */
+
+        if (s->news == 0) {
+            ngx_http_delta_wheel_schedule(s, ngx_time() + 1);
+        }
+
+        s->news = 2;
     }
 }
 

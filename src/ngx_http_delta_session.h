@@ -70,6 +70,9 @@ void ngx_http_delta_session_end(ngx_http_delta_session_t *s);
 void ngx_http_delta_session_blocked(ngx_http_delta_session_t *s,
     ngx_uint_t blocked);
 
+/* All logs were read: what was parked follows. */
+void ngx_http_delta_session_resumed(ngx_http_delta_session_t *s);
+
 /* All that was asked about membership is answered: go on with the attach. */
 void ngx_http_delta_session_loaded(ngx_http_delta_session_t *s);
 

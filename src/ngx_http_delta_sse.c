@@ -336,7 +336,31 @@ ngx_http_delta_sse_close(ngx_http_delta_session_t *s)
 static void
 ngx_http_delta_sse_ping(ngx_http_delta_session_t *s)
 {
-    ngx_http_delta_session_push(s, ngx_http_delta_event_raw(s, ":\n\n", 3));
+    char            id[DELTA_CURSOR_LEN], block[DELTA_CURSOR_LEN + 8];
+    delta_str_t     none = { NULL, 0 }, text;
+    delta_cursor_t  cursor;
+
+    cursor.epoch = s->hub->epoch;
+    cursor.ms = s->hub->safe;
+
+    if (cursor.epoch == 0 || cursor.ms <= s->cursor
+        || s->state != NGX_HTTP_DELTA_LIVE)
+    {
+        ngx_http_delta_session_push(s,
+                                    ngx_http_delta_event_raw(s, ":\n\n", 3));
+        return;
+    }
+
+    /* EventSource keeps it and tells nobody: a keep-alive that is of use */
+
+    s->cursor = cursor.ms;
+
+    text.data = id;
+    text.len = delta_cursor_format(id, cursor);
+
+    ngx_http_delta_session_push(s,
+        ngx_http_delta_event_raw(s, block,
+                                 delta_sse_block(block, text, none, none)));
 }
 
 

@@ -157,7 +157,10 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
     {
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_HEARTBEAT);
 
-    } else if (beat && now - ngx_max(s->heard, s->pinged) >= beat) {
+    } else if (s->news
+               || (beat && now - ngx_max(s->heard, s->pinged) >= beat))
+    {
+        s->news -= (s->news != 0);
         s->pinged = now;
         s->transport->ping(s);
     }
@@ -176,6 +179,10 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
 
     if (s->state != NGX_HTTP_DELTA_LIVE) {
         next = ngx_min(next, now + NGX_HTTP_DELTA_ATTACH_TIME);
+    }
+
+    if (s->news) {
+        next = now + 1;
     }
 
     if (beat) {

@@ -6,6 +6,9 @@
 -- it when the version there is older; names of functions never change.
 --
 --   FCALL delta_publish 1 <channel> <event JSON> [<source>/<n>]  ->  id
+--   FCALL delta_tick 1 <channel>  ->  ms
+--   FCALL delta_epoch 1 delta:epoch <node> <replication id> keep|new|wait
+--       ->  epoch
 --   FCALL_RO delta_version 0  ->  integer
 --
 -- delta_publish appends to the channel's log, delta:{<channel>}, with fields
@@ -17,7 +20,7 @@
 -- A publisher to guild:* needs these rights: +fcall +publish +xadd +xtrim
 -- +xrevrange +expire +hget +hset  ~guild:* ~delta:{guild:*  &guild:*
 
-local VERSION = 1
+local VERSION = 2
 
 -- Rows of {pattern, keep in ms, entries}, longest literal prefix first; "*"
 -- stands for one segment.  The gateway writes its own over the next line.
@@ -197,7 +200,49 @@ local function publish(keys, args)
 end
 
 
+-- The time of Redis in ms, sent to who asks by way of pub/sub: it arrives
+-- behind everything published before.
+
+local function tick(keys)
+    local now = redis.call('TIME')
+    local ms = string.format('%s%03d', now[1], math.floor(now[2] / 1000))
+
+    redis.call('PUBLISH', keys[1], ms)
+
+    return ms
+end
+
+
+-- The epoch of all cursors.  It changes when this Redis is not the one that
+-- was known under the node's name, unless the caller can tell that nothing
+-- was lost ("keep"); who cannot tell yet says "wait" and gets 0.
+
+local function epoch(keys, args)
+    local key, node, id, verdict = keys[1], args[1], args[2], args[3]
+    local v = redis.call('HGET', key, 'v')
+    local known = redis.call('HGET', key, node)
+
+    if v and known == id then
+        return tonumber(v)
+    end
+
+    if not v then
+        v = redis.call('TIME')[1]
+    elseif verdict == 'wait' then
+        return 0
+    elseif verdict ~= 'keep' then
+        v = string.format('%.0f', tonumber(v) + 1)
+    end
+
+    redis.call('HSET', key, 'v', v, node, id)
+
+    return tonumber(v)
+end
+
+
 redis.register_function('delta_publish', publish)
+redis.register_function('delta_epoch', epoch)
+redis.register_function('delta_tick', tick)
 
 redis.register_function({
     function_name = 'delta_version',

@@ -1,0 +1,525 @@
+
+/*
+ * Copyright (C) Delta contributors
+ */
+
+
+#include "ngx_http_delta_log.h"
+#include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_redis.h"
+#include <openssl/rand.h>
+
+
+#define NGX_HTTP_DELTA_TICK      1000       /* ms */
+#define NGX_HTTP_DELTA_PATIENCE  5000       /* ms, see log_epoch */
+
+
+static void ngx_http_delta_log_range(ngx_http_delta_reading_t *reading);
+static void ngx_http_delta_log_page(void *data, redisReply *reply);
+static ngx_int_t ngx_http_delta_log_entries(
+    ngx_http_delta_reading_t *reading, redisReply *reply);
+static ngx_int_t ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading,
+    redisReply *reply);
+static ngx_uint_t ngx_http_delta_log_absence(
+    ngx_http_delta_reading_t *reading);
+static ngx_int_t ngx_http_delta_log_entry(redisReply *entry,
+    delta_position_t *id, delta_position_t *previous, delta_str_t *json);
+static void ngx_http_delta_log_epoch(ngx_http_delta_hub_t *hub);
+static void ngx_http_delta_log_epoch_reply(void *data, redisReply *reply);
+static void ngx_http_delta_log_info(void *data, redisReply *reply);
+static ngx_str_t ngx_http_delta_log_field(redisReply *reply,
+    const char *name);
+static void ngx_http_delta_log_tick_handler(ngx_event_t *ev);
+
+
+ngx_http_delta_reading_t *
+ngx_http_delta_log_read(ngx_http_delta_channel_t *channel,
+    const delta_position_t *after, ngx_uint_t exact,
+    const ngx_http_delta_reader_t *reader, void *data)
+{
+    ngx_http_delta_reading_t  *reading;
+
+    reading = ngx_calloc(sizeof(ngx_http_delta_reading_t)
+                         + channel->sn.str.len, channel->hub->worker->log);
+    if (reading == NULL) {
+        return NULL;
+    }
+
+    reading->hub = channel->hub;
+    reading->name.data = (u_char *) (reading + 1);
+    reading->name.len = channel->sn.str.len;
+    ngx_memcpy(reading->name.data, channel->sn.str.data, reading->name.len);
+    reading->after = *after;
+    reading->keep = channel->keep;
+    reading->exact = exact;
+    reading->reader = reader;
+    reading->data = data;
+
+    ngx_http_delta_metric(channel->hub->worker, LOG_READS, 1);
+    ngx_http_delta_log_range(reading);
+
+    if (reading->failed) {
+        ngx_free(reading);
+        return NULL;
+    }
+
+    return reading;
+}
+
+
+static void
+ngx_http_delta_log_range(ngx_http_delta_reading_t *reading)
+{
+    u_char      key[600], from[DELTA_POSITION_LEN + 1];
+    u_char      count[NGX_INT_T_LEN];
+    ngx_str_t   argv[6];
+    ngx_uint_t  inclusive;
+
+    ngx_str_set(&argv[0], "XRANGE");
+    argv[1].data = key;
+    argv[1].len = ngx_snprintf(key, sizeof(key), "delta:{%V}", &reading->name)
+                  - key;
+
+    /* the first page begins with the known entry: it must still be there */
+
+    inclusive = reading->exact && !reading->begun;
+    from[0] = '(';
+    argv[2].data = from + inclusive;
+    argv[2].len = delta_position_format((char *) from + 1, reading->after)
+                  + 1 - inclusive;
+
+    ngx_str_set(&argv[3], "+");
+    ngx_str_set(&argv[4], "COUNT");
+    argv[5].data = count;
+    argv[5].len = ngx_sprintf(count, "%d", NGX_HTTP_DELTA_LOG_PAGE) - count;
+
+    if (ngx_http_delta_redis_command(&reading->hub->command,
+                                     ngx_http_delta_log_page, reading, 6,
+                                     argv)
+        != NGX_OK)
+    {
+        reading->failed = 1;
+    }
+}
+
+
+static void
+ngx_http_delta_log_page(void *data, redisReply *reply)
+{
+    ngx_int_t                  rc;
+    ngx_http_delta_reading_t  *reading = data;
+
+    if (reading->data == NULL) {
+        ngx_free(reading);
+        return;
+    }
+
+    rc = NGX_ERROR;
+
+    if (reply == NULL) {
+        goto done;
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        ngx_log_error(NGX_LOG_ERR, reading->hub->worker->log, 0,
+                      "delta: the log of \"%V\" cannot be read: %*s",
+                      &reading->name,
+                      (size_t) (reply->str ? ngx_min(reply->len, 200) : 0),
+                      reply->str);
+    }
+
+    if (!reading->begun) {
+        reading->begun = 1;
+
+        if (ngx_http_delta_log_prove(reading, reply) != NGX_OK) {
+            reading->reader->gap(reading->data);
+        }
+    }
+
+    rc = ngx_http_delta_log_entries(reading, reply);
+
+    if (rc == NGX_AGAIN) {
+        ngx_http_delta_log_range(reading);
+
+        if (!reading->failed) {
+            return;
+        }
+
+        rc = NGX_ERROR;
+    }
+
+done:
+
+    reading->reader->done(reading->data, rc);
+
+    ngx_free(reading);
+}
+
+
+/* NGX_AGAIN: there may be more. */
+
+static ngx_int_t
+ngx_http_delta_log_entries(ngx_http_delta_reading_t *reading,
+    redisReply *reply)
+{
+    size_t            i;
+    delta_str_t       json;
+    delta_position_t  id, previous;
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < reply->elements; i++) {
+
+        if (ngx_http_delta_log_entry(reply->element[i], &id, &previous,
+                                     &json)
+            != NGX_OK
+            || delta_position_compare(id, reading->after) <= 0)
+        {
+            continue;
+        }
+
+        reading->after = id;
+
+        if (reading->reader->entry(reading->data, &id, &json) != NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+    return reply->elements == NGX_HTTP_DELTA_LOG_PAGE ? NGX_AGAIN : NGX_OK;
+}
+
+
+/*
+ * Nothing is missing between what is known and the page's first new entry: an
+ * exact position is proven by its own entry; a time, by an entry behind it
+ * that names one before it.
+ */
+
+static ngx_int_t
+ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading, redisReply *reply)
+{
+    delta_str_t       json;
+    delta_position_t  id, previous;
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return NGX_ERROR;
+    }
+
+    if (reply->elements == 0) {
+        return ngx_http_delta_log_absence(reading) ? NGX_OK : NGX_ERROR;
+    }
+
+    if (ngx_http_delta_log_entry(reply->element[0], &id, &previous, &json)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (reading->exact) {
+        return delta_position_compare(id, reading->after) == 0 ? NGX_OK
+                                                              : NGX_ERROR;
+    }
+
+    if (previous.ms == 0 && previous.seq == 0) {
+        return ngx_http_delta_log_absence(reading) ? NGX_OK : NGX_ERROR;
+    }
+
+    return delta_position_compare(previous, reading->after) <= 0 ? NGX_OK
+                                                                : NGX_ERROR;
+}
+
+
+/* Whether an empty log means that there was nothing. */
+
+static ngx_uint_t
+ngx_http_delta_log_absence(ngx_http_delta_reading_t *reading)
+{
+    ngx_http_delta_hub_t  *hub;
+
+    hub = reading->hub;
+
+    return !reading->exact && !hub->forgetful && hub->heard_at
+           && reading->after.ms + reading->keep > hub->heard_at;
+}
+
+
+/* [id, ["p", previous, "e", event]] */
+
+static ngx_int_t
+ngx_http_delta_log_entry(redisReply *entry, delta_position_t *id,
+    delta_position_t *previous, delta_str_t *json)
+{
+    size_t       i;
+    redisReply  *fields, *name, *value;
+
+    json->data = NULL;
+    previous->ms = 0;
+    previous->seq = 0;
+
+    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2
+        || entry->element[0]->type != REDIS_REPLY_STRING
+        || entry->element[1]->type != REDIS_REPLY_ARRAY
+        || delta_position_parse(id, entry->element[0]->str,
+                                entry->element[0]->len)
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    fields = entry->element[1];
+
+    for (i = 0; i + 1 < fields->elements; i += 2) {
+        name = fields->element[i];
+        value = fields->element[i + 1];
+
+        if (name->type != REDIS_REPLY_STRING || name->len != 1
+            || value->type != REDIS_REPLY_STRING)
+        {
+            continue;
+        }
+
+        if (name->str[0] == 'p'
+            && delta_position_parse(previous, value->str, value->len) != 0)
+        {
+            return NGX_ERROR;
+        }
+
+        if (name->str[0] == 'e') {
+            json->data = value->str;
+            json->len = value->len;
+        }
+    }
+
+    return json->data ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_http_delta_log_link_up(ngx_http_delta_hub_t *hub)
+{
+    u_char     id[8];
+    ngx_str_t  argv[2];
+
+    if (hub->started == 0) {
+        hub->started = ngx_current_msec;
+    }
+
+    ngx_str_set(&argv[0], "INFO");
+    ngx_http_delta_redis_command(&hub->command, ngx_http_delta_log_info, hub,
+                                 1, argv);
+
+    if (hub->tick_name.len == 0) {
+        if (RAND_bytes(id, sizeof(id)) != 1) {
+            return;
+        }
+
+        hub->tick_name.data = hub->tick_buf;
+        hub->tick_name.len = ngx_hex_dump(ngx_cpymem(hub->tick_buf,
+                                                     "delta:tick:", 11),
+                                          id, sizeof(id))
+                             - hub->tick_buf;
+
+        hub->tick.handler = ngx_http_delta_log_tick_handler;
+        hub->tick.data = hub;
+        hub->tick.log = hub->worker->log;
+        hub->tick.cancelable = 1;
+    }
+
+    ngx_str_set(&argv[0], "SUBSCRIBE");
+    argv[1] = hub->tick_name;
+    ngx_http_delta_redis_command(&hub->pubsub, NULL, NULL, 2, argv);
+
+    if (!hub->tick.timer_set) {
+        ngx_add_timer(&hub->tick, 1);
+    }
+}
+
+
+void
+ngx_http_delta_log_link_down(ngx_http_delta_hub_t *hub)
+{
+    hub->lost = ngx_current_msec;
+
+    if (hub->tick.timer_set) {
+        ngx_del_timer(&hub->tick);
+    }
+}
+
+
+/*
+ * A Redis that is not the process of before, and kept nothing on disk, or
+ * that may evict keys: there, an empty log proves nothing.
+ */
+
+static void
+ngx_http_delta_log_info(void *data, redisReply *reply)
+{
+    ngx_str_t              id, aof, memory, policy, up;
+    ngx_http_delta_hub_t  *hub = data;
+
+    hub->forgetful = 1;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
+        return;
+    }
+
+    id = ngx_http_delta_log_field(reply, "\nrun_id:");
+    aof = ngx_http_delta_log_field(reply, "\naof_enabled:");
+    memory = ngx_http_delta_log_field(reply, "\nmaxmemory:");
+    policy = ngx_http_delta_log_field(reply, "\nmaxmemory_policy:");
+
+    if (id.len != sizeof(hub->run_id)) {
+        return;
+    }
+
+    hub->forgetful = hub->known_run
+                     && ngx_memcmp(hub->run_id, id.data, id.len) != 0
+                     && !(aof.len == 1 && aof.data[0] == '1');
+
+    if (!(memory.len == 1 && memory.data[0] == '0')
+        && !(policy.len == 10
+             && ngx_strncmp(policy.data, "noeviction", 10) == 0))
+    {
+        hub->forgetful = 1;
+
+        if (!hub->known_run) {
+            ngx_log_error(NGX_LOG_WARN, hub->worker->log, 0,
+                          "delta: %V may evict logs: set maxmemory-policy "
+                          "to noeviction", &hub->conf->name);
+        }
+    }
+
+    ngx_memcpy(hub->run_id, id.data, id.len);
+    hub->known_run = 1;
+
+    id = ngx_http_delta_log_field(reply, "\nmaster_replid:");
+    up = ngx_http_delta_log_field(reply, "\nuptime_in_seconds:");
+
+    if (id.len == sizeof(hub->repl_id)) {
+        ngx_memcpy(hub->repl_id, id.data, id.len);
+        hub->aof = (aof.len == 1 && aof.data[0] == '1');
+
+        /* a promoted replica has been running while we lost the link */
+
+        hub->young = hub->lost
+                     && (ngx_msec_t) ngx_atoi(up.data, up.len) * 1000
+                        <= ngx_current_msec - hub->lost + 1000;
+
+        ngx_http_delta_log_epoch(hub);
+    }
+}
+
+
+static void
+ngx_http_delta_log_epoch(ngx_http_delta_hub_t *hub)
+{
+    ngx_str_t  argv[7];
+
+    ngx_str_set(&argv[0], "FCALL");
+    ngx_str_set(&argv[1], "delta_epoch");
+    ngx_str_set(&argv[2], "1");
+    ngx_str_set(&argv[3], "delta:epoch");
+    ngx_str_set(&argv[4], "primary");
+    argv[5].data = hub->repl_id;
+    argv[5].len = sizeof(hub->repl_id);
+
+    /* a worker without history gives those who have one the first word */
+
+    if (hub->aof && hub->young) {
+        ngx_str_set(&argv[6], "keep");
+
+    } else if (hub->lost == 0
+               && ngx_current_msec - hub->started < NGX_HTTP_DELTA_PATIENCE)
+    {
+        ngx_str_set(&argv[6], "wait");
+
+    } else {
+        ngx_str_set(&argv[6], "new");
+    }
+
+    ngx_http_delta_redis_command(&hub->command, ngx_http_delta_log_epoch_reply,
+                                 hub, 7, argv);
+}
+
+
+static void
+ngx_http_delta_log_epoch_reply(void *data, redisReply *reply)
+{
+    ngx_http_delta_hub_t  *hub = data;
+
+    if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0) {
+
+        if (hub->epoch && hub->epoch != (uint64_t) reply->integer) {
+            ngx_log_error(NGX_LOG_NOTICE, hub->worker->log, 0,
+                          "delta: %V is not the Redis it was: cursors of "
+                          "before are answered by resync", &hub->conf->name);
+        }
+
+        hub->epoch = reply->integer;
+    }
+}
+
+
+static ngx_str_t
+ngx_http_delta_log_field(redisReply *reply, const char *name)
+{
+    char       *p, *end;
+    ngx_str_t   value;
+
+    ngx_str_null(&value);
+
+    p = strstr(reply->str, name);
+
+    if (p) {
+        p += ngx_strlen(name);
+        end = p + strcspn(p, "\r\n");
+        value.data = (u_char *) p;
+        value.len = end - p;
+    }
+
+    return value;
+}
+
+
+static void
+ngx_http_delta_log_tick_handler(ngx_event_t *ev)
+{
+    ngx_str_t              argv[4];
+    ngx_http_delta_hub_t  *hub;
+
+    hub = ev->data;
+
+    ngx_str_set(&argv[0], "FCALL");
+    ngx_str_set(&argv[1], "delta_tick");
+    ngx_str_set(&argv[2], "1");
+    argv[3] = hub->tick_name;
+
+    ngx_http_delta_redis_command(&hub->command, NULL, NULL, 4, argv);
+
+    if (hub->epoch == 0 && hub->repl_id[0]) {
+        ngx_http_delta_log_epoch(hub);
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_DELTA_TICK);
+}
+
+
+void
+ngx_http_delta_log_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload)
+{
+    off_t  ms;
+
+    ms = ngx_atoof(payload->data, payload->len);
+
+    if (ms <= 0) {
+        return;
+    }
+
+    hub->heard_at = ms;
+
+    if (hub->nbroken == 0) {
+        hub->safe = ms - 1;
+    }
+}

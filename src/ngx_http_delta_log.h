@@ -1,0 +1,66 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * Reading the logs of channels, and what Redis can prove about them: its time
+ * as it comes back through pub/sub, and whether it may forget.
+ */
+
+#ifndef _NGX_HTTP_DELTA_LOG_H_INCLUDED_
+#define _NGX_HTTP_DELTA_LOG_H_INCLUDED_
+
+
+#include "ngx_http_delta.h"
+
+
+#define NGX_HTTP_DELTA_LOG_PAGE  256        /* entries per XRANGE */
+#define NGX_HTTP_DELTA_OVERLAP   2000       /* ms read again before a time */
+
+
+/* Who wants to know; data is the reader's own. */
+typedef struct {
+    /* before any entry: it cannot be proven that none is missing */
+    void                       (*gap)(void *data);
+
+    /* an event, valid during the call; other than NGX_OK ends the reading */
+    ngx_int_t                  (*entry)(void *data,
+                                     const delta_position_t *id,
+                                     const delta_str_t *json);
+
+    /* the end: NGX_OK, or NGX_ERROR when the link was lost */
+    void                       (*done)(void *data, ngx_int_t rc);
+} ngx_http_delta_reader_t;
+
+struct ngx_http_delta_reading_s {
+    ngx_http_delta_hub_t          *hub;
+    ngx_str_t                      name;    /* of the channel, with prefix */
+    delta_position_t               after;
+    uint64_t                       keep;    /* ms that the log goes back */
+    const ngx_http_delta_reader_t *reader;
+    void                          *data;    /* NULL: nobody cares any more */
+
+    unsigned                       exact:1; /* after is an entry of the log */
+    unsigned                       begun:1;
+    unsigned                       failed:1;
+};
+
+
+/*
+ * Reads the channel's log behind a position, page by page.  exact: the
+ * position is an event's, which must still be there; else it is a time.
+ * The reading is valid until done() is called, never from inside this call;
+ * setting its data to NULL cancels it.  NULL: the link is down.
+ */
+ngx_http_delta_reading_t *ngx_http_delta_log_read(
+    ngx_http_delta_channel_t *channel, const delta_position_t *after,
+    ngx_uint_t exact, const ngx_http_delta_reader_t *reader, void *data);
+
+/* Redis has been (re)connected: asks what it can prove, starts the tick. */
+void ngx_http_delta_log_link_up(ngx_http_delta_hub_t *hub);
+void ngx_http_delta_log_link_down(ngx_http_delta_hub_t *hub);
+
+/* The tick, Redis's time in ms, has come back by pub/sub. */
+void ngx_http_delta_log_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload);
+
+
+#endif /* _NGX_HTTP_DELTA_LOG_H_INCLUDED_ */

@@ -1,0 +1,56 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * Catching up: a client that was here before says up to where it has seen
+ * its channels, and gets what came after from their logs, before anything
+ * live.
+ */
+
+#ifndef _NGX_HTTP_DELTA_RESUME_H_INCLUDED_
+#define _NGX_HTTP_DELTA_RESUME_H_INCLUDED_
+
+
+#include "ngx_http_delta.h"
+
+
+#define NGX_HTTP_DELTA_MAX_AT      128      /* positions in at= */
+#define NGX_HTTP_DELTA_MAX_AT_LEN  6144     /* its bytes, decoded */
+
+
+/*
+ * Reads since= and at= of the request's arguments, or Last-Event-ID instead.
+ * NGX_OK: *resume is set, NULL if the client asks for nothing;
+ * NGX_HTTP_BAD_REQUEST: malformed or too many.
+ */
+ngx_int_t ngx_http_delta_resume_parse(ngx_http_request_t *r,
+    ngx_http_delta_resume_t **resume);
+
+/*
+ * All channels are subscribed, events are parked: reads the logs, queues what
+ * the client missed, then calls ngx_http_delta_session_resumed().
+ */
+void ngx_http_delta_resume_start(ngx_http_delta_session_t *s);
+
+/* Whether a parked event was replayed already. */
+ngx_uint_t ngx_http_delta_resume_seen(ngx_http_delta_session_t *s,
+    ngx_http_delta_event_t *event);
+
+/* The session ends: replies still to come find nobody. */
+void ngx_http_delta_resume_forget(ngx_http_delta_session_t *s);
+
+/*
+ * The Redis time in ms up to which a session that attaches now is complete:
+ * what it says itself, or the hub's; 0 if there is none.
+ */
+uint64_t ngx_http_delta_resume_floor(ngx_http_delta_session_t *s);
+
+/*
+ * Writes the member ,"cursor":"<epoch>.<ms>" of at most DELTA_CURSOR_LEN + 12
+ * bytes, or nothing while no cursor is known; returns the end.
+ */
+u_char *ngx_http_delta_resume_member(ngx_http_delta_session_t *s, u_char *p,
+    uint64_t ms);
+
+
+#endif /* _NGX_HTTP_DELTA_RESUME_H_INCLUDED_ */
