@@ -43,7 +43,7 @@ RUN_DEPS   := $(BUILD_DEPS) redis-server libmicrohttpd-dev libsqlite3-dev \
               curl perl libmojolicious-perl
 TEST_DEPS  := $(RUN_DEPS) openssl libprotocol-websocket-perl \
               libcrypt-jwt-perl libio-socket-ssl-perl libnginx-mod-nchan
-DEB_DEPS   := $(BUILD_DEPS) dpkg-dev debhelper
+DEB_DEPS   := $(BUILD_DEPS) build-essential dpkg-dev debhelper
 
 # The greatest set that this call needs, so that apt runs but once.
 

@@ -550,7 +550,8 @@ sub sanitizer_env {
         'libasan.so', 'libubsan.so';
 
     $self->file('lsan.supp', join "\n", 'leak:ngx_alloc', 'leak:ngx_memalign',
-                'leak:ngx_event_process_init', '');
+                'leak:ngx_event_process_init',
+                map({ "leak:$_" } @{ $self->{foreign} || [] }), '');
 
     return ('env',
         'LD_PRELOAD=' . join(' ', map({ abs_path($_) } @preload),

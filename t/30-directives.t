@@ -1,0 +1,326 @@
+#!/usr/bin/perl
+
+# Copyright (C) Delta contributors
+
+# nginx.conf: what nginx -t takes, refuses (with what to do instead) and warns
+# of.
+
+use Delta;
+use MIME::Base64 qw(encode_base64url);
+
+my $t = Delta->new;
+my $secret = 'correct-horse-battery';
+
+$t->file('secret', "$secret\n");
+$t->file('wrong', "no-$secret\n");
+$t->file('empty', "\n");
+$t->file('long', 'x' x 1100);
+
+my $redis = 'delta_redis redis://127.0.0.1;';
+my $base = "$redis delta_user \$remote_user; delta_subscribe a;";
+
+
+# Every directive: its contexts (http, server, location), a good form and
+# argument lists of a wrong length.
+
+my @directives = (
+    [ delta_redis => 'hs', 'redis://127.0.0.1', '' ],
+    [ delta_channel => 'h', 'guild:*', '' ],
+    [ delta_max_event => 'h', '32k', '', '1k 2k' ],
+    [ delta_jwt => 'hsl', 'off' ],
+    [ delta_jwt_key_file => 'hsl', 'jwks.json', '', 'a b' ],
+    [ delta_user => 'hsl', '$remote_user', '', 'a b' ],
+    [ delta_gateway => 'l', '', 'websocket sse sse' ],
+    [ delta_origin => 'hsl', 'https://a.example', '' ],
+    [ delta_subscribe => 'hsl', 'world:default', '' ],
+    [ delta_envelope => 'hsl', 'op', '', 'op op' ],
+    [ delta_heartbeat => 'hsl', 'off', '', '1s missed=1 x' ],
+    [ delta_queue => 'hsl', 'bytes=1m', '', 'bytes=1 bytes=1 bytes=1 x' ],
+    [ delta_max_command => 'hsl', '1k', '', '1k 2k' ],
+    [ delta_limit => 'hsl', 'rate=1r/m', '', 'rate=1r/m x x x' ],
+    [ delta_metrics => 'l', '', 'on' ],
+);
+
+my %list = map { $_ => 1 } qw(delta_channel delta_origin delta_subscribe);
+
+open my $source, '<', "$Delta::TOP/src/ngx_http_delta_module.c" or die $!;
+is_deeply([ map { $_->[0] } @directives ],
+          [ join('', <$source>)
+            =~ /ngx_string\("(delta_\w+)"\),\s+(?:NGX_HTTP|NGX_CONF)/g ],
+          'every directive of the module is tested here');
+
+for my $level (qw(h s l)) {
+    my @text = map { "$_->[0] $_->[2];" }
+        grep { $_->[1] =~ $level && $_->[0] !~ /gateway|metrics/ } @directives;
+
+    good("every directive that may stand there: $level", "@text", $level);
+}
+
+for (@directives) {
+    my ($name, $where, $form, @wrong) = @$_;
+    my $text = "$name $form;";
+    my $outer = $name eq 'delta_gateway' ? $base : '';
+
+    bad("$name in the main context", qr/"$name" directive is not allowed here/,
+        $text, 'm');
+    bad("$name directly in \"if\"", qr/"$name" directive is not allowed here/,
+        "if (\$arg_x) { $text }", 'l', $outer);
+
+    for my $level (grep { index($where, $_) < 0 } qw(h s l)) {
+        bad("$name in $level", qr/"$name" directive is not allowed here/,
+            $text, $level, $outer);
+    }
+
+    bad("$name with \"$_\"",
+        qr/invalid number of arguments in "$name" directive/,
+        "$name $_;", substr($where, 0, 1), $outer) for @wrong;
+
+    next if $list{$name} || $name eq 'delta_metrics';
+
+    bad("$name given twice", qr/"$name" directive is duplicate in .*:\d+/,
+        "$text $text", substr($where, 0, 1), $outer);
+}
+
+bad('delta_channel twice for one pattern', qr/is duplicate for this channel/,
+    'delta_channel a:*; delta_channel a:* keep=1m;', 'h');
+
+
+# Good forms beside those above, all values of each parameter.
+
+good($_, $_, 'h') for
+    'delta_redis redis://127.0.0.1:7000/0;',
+    'delta_redis redis://[::1]:6379/;',
+    'delta_redis redis://localhost/15 prefix=app-1:a: connect_timeout=500ms
+                 read_timeout=2s;',
+    'delta_redis unix:/run/redis.sock user=app password_file=secret;',
+    'delta_channel guild:*; delta_channel user:*:inbox keep=10m;
+     delta_channel world:default keep=1d; delta_channel *;',
+    'delta_jwt off;',
+    'delta_jwt_key_file jwks.json; delta_jwt;',
+    'delta_jwt_key_file jwks.json; delta_jwt required;',
+    'delta_jwt_key_file jwks.json; delta_jwt optional aud=a iss=https://i/
+     token=$cookie_token leeway=0 grace=1m;',
+    'delta_user x-$remote_user;', 'delta_user $http_x_user;',
+    'auth_request_set $delta_user_id $upstream_http_x_user;
+     delta_user $delta_user_id;',
+    'delta_origin https://a.example:8443 *.b.example https://*.c.example *;',
+    'delta_envelope vtd;', 'delta_envelope type;', 'delta_envelope compact;',
+    'delta_heartbeat 10s;', 'delta_heartbeat 1m missed=3;',
+    'delta_queue bytes=64k events=10 age=1m;', 'delta_queue age=5s;',
+    'delta_limit connections=1 channels=2 rate=3r/m;',
+    'delta_subscribe user:$remote_user:inbox;',
+    'delta_subscribe user:${remote_user}-x;',
+    'delta_subscribe guild:*:log from=user:$remote_user:guilds on_request;',
+    'delta_subscribe space:$arg_id in=user:$remote_user:spaces;';
+
+good("delta_gateway $_", "delta_gateway $_;", 'l', $base)
+    for '', 'websocket', 'sse', 'sse websocket';
+
+good('delta_metrics', 'delta_metrics;', 'l');
+
+
+# Bad values: the message says what to do.
+
+my $url = qr{give redis://host:port/db or unix:/path};
+my $takes = qr/it takes prefix=, user=, password_file=, connect_timeout=/;
+my $name = qr/give segments of \[A-Za-z0-9/;
+my $number = qr/give a number above 0/;
+my $jwt = qr/it takes off alone, or any of optional, aud=, iss=/;
+my $r = 'redis://127.0.0.1';
+
+for (
+    [ 'delta_redis 127.0.0.1:6379', $url ], [ 'delta_redis redis://', $url ],
+    [ 'delta_redis http://127.0.0.1', $url ], [ 'delta_redis unix:', $url ],
+    [ 'delta_redis ""', $url ],
+    [ "delta_redis $r:0", qr/invalid port in "redis/ ],
+    [ "delta_redis $r:65536", qr/invalid port in "redis/ ],
+    [ 'delta_redis redis://:6379', qr/no host in "redis/ ],
+    [ "delta_redis $r/x", qr/invalid database "x" .* give a number/ ],
+    [ "delta_redis $r/-1", qr/invalid database "-1" .* give a number/ ],
+    [ "delta_redis redis://a:$secret\@127.0.0.1",
+      qr/no password in the URL, use user= and password_file=/ ],
+    [ "delta_redis $r pool=2", $takes ],
+    [ "delta_redis $r user=", $takes ],
+    [ "delta_redis $r connect_timeout=0", $takes ],
+    [ "delta_redis $r read_timeout=x", $takes ],
+    [ "delta_redis $r prefix=app", qr/ends with ":", as in prefix=app1:/ ],
+    [ "delta_redis $r prefix=:", qr/ends with ":", as in prefix=app1:/ ],
+    [ "delta_redis $r prefix=a*:", qr/ends with ":", as in prefix=app1:/ ],
+    [ "delta_redis $r user=app", qr/has user= without password_file=/ ],
+    [ "delta_redis $r password_file=none", qr{cannot read .*/none".*No such} ],
+    [ "delta_redis $r password_file=empty", qr{/empty" is empty} ],
+    [ "delta_redis $r password_file=long", qr{/long" is longer than 1024} ],
+    [ 'delta_channel a::b', qr/give a channel name such as guild:\*/ ],
+    [ 'delta_channel guild:a*', qr/give a channel name such as guild:\*/ ],
+    [ 'delta_channel $arg_a', qr/give a channel name such as guild:\*/ ],
+    [ 'delta_channel a keep=0', qr/it takes keep=time/ ],
+    [ 'delta_channel a keep=x', qr/it takes keep=time/ ],
+    [ 'delta_channel a window=1s', qr/it takes keep=time/ ],
+    [ 'delta_max_event x', qr/"delta_max_event" directive invalid value/ ],
+    [ 'delta_max_command -1', qr/"delta_max_command" directive invalid/ ],
+    [ 'delta_jwt on', $jwt ], [ 'delta_jwt aud=', $jwt ],
+    [ 'delta_jwt off optional', $jwt ], [ 'delta_jwt optional off', $jwt ],
+    [ 'delta_jwt leeway=x', $jwt ], [ 'delta_jwt grace=-1', $jwt ],
+    [ 'delta_jwt token=', $jwt ],
+    [ 'delta_jwt_key_file jwks.json; delta_jwt token=$nothing',
+      qr/unknown "nothing" variable/ ],
+    [ 'delta_user $delta_user', qr/cannot be made of \$delta_user/ ],
+    [ 'delta_user a${delta_user}', qr/cannot be made of \$delta_user/ ],
+    [ 'delta_user $nothing', qr/unknown "nothing" variable/ ],
+    [ 'delta_origin null', qr{give scheme://host\[:port\] without a path} ],
+    [ 'delta_origin https://a/', qr{give scheme://host\[:port\] without} ],
+    [ 'delta_origin https://', qr{give scheme://host\[:port\] without} ],
+    [ 'delta_origin ""', qr{give scheme://host\[:port\] without} ],
+    [ 'delta_subscribe ""', $name ], [ 'delta_subscribe a::b', $name ],
+    [ 'delta_subscribe a:', $name ], [ 'delta_subscribe "a b"', $name ],
+    [ 'delta_subscribe *:a from=', $name ], [ 'delta_subscribe a in=', $name ],
+    [ 'delta_subscribe ' . 'a' x 129, $name ],
+    [ 'delta_subscribe ' . join(':', ('a' x 99) x 3), qr/longer than 256/ ],
+    [ 'delta_subscribe a:*', qr/has a "\*" that no from= fills/ ],
+    [ 'delta_subscribe a in=b:*', qr/has a "\*" that no from= fills/ ],
+    [ 'delta_subscribe a from=b', qr/needs exactly one segment "\*"/ ],
+    [ 'delta_subscribe *:* from=b', qr/needs exactly one segment "\*"/ ],
+    [ 'delta_subscribe a:* from=b in=c', qr/cannot have both from= and in=/ ],
+    [ 'delta_subscribe a to=b', qr/it takes from=set, in=set and on_request/ ],
+    [ 'delta_subscribe $nothing', qr/unknown "nothing" variable/ ],
+    [ join('; ', map { "delta_subscribe a$_" } 1 .. 33),
+      qr/more than 32 times/ ],
+    [ 'delta_envelope json', qr/give vtd, op, type or compact/ ],
+    [ 'delta_heartbeat 0', qr/give a time, or off/ ],
+    [ 'delta_heartbeat soon', qr/give a time, or off/ ],
+    [ 'delta_heartbeat 1s beats=2', qr/it takes missed=number/ ],
+    [ 'delta_heartbeat 1s missed=0', $number ],
+    [ 'delta_heartbeat 1s missed=', $number ],
+    [ 'delta_queue bytes=0', qr/it takes bytes=size, events=number and age/ ],
+    [ 'delta_queue age=0', qr/it takes bytes=size, events=number and age/ ],
+    [ 'delta_queue size=1', qr/it takes bytes=size, events=number and age/ ],
+    [ 'delta_queue events=-1', $number ],
+    [ 'delta_limit connections=0', $number ],
+    [ 'delta_limit channels=99999999999999999999', $number ],
+    [ 'delta_limit rate=0r/m', $number ],
+    [ 'delta_limit rate=1', qr/it takes connections=number, channels=num/ ],
+    [ 'delta_limit rate=1r/s', qr/it takes connections=number, channels=n/ ],
+    [ 'delta_limit users=1', qr/it takes connections=number, channels=n/ ],
+) {
+    bad(substr($_->[0], 0, 50), $_->[1], "$_->[0];", 'h');
+}
+
+bad('delta_gateway polling', qr/give websocket, sse, or nothing for both/,
+    'delta_gateway polling;', 'l', $base);
+
+
+# Missing companions: the gateway's place and what it lacks.
+
+my $user = 'delta_user $remote_user;';
+my $in = qr{"delta_gateway" in \S+/test\.conf:\d+ needs};
+
+bad('a gateway without Redis', qr/$in "delta_redis redis:/,
+    "delta_gateway; delta_subscribe a; $user", 'l');
+bad('a gateway without a channel', qr/$in "delta_subscribe channel"/,
+    "delta_gateway; $user", 'l', $redis);
+bad('a gateway without identity', qr/$in an identity, by "delta_jwt" or/,
+    'delta_gateway; delta_subscribe a;', 'l', $redis);
+bad('a gateway with delta_jwt off', qr/$in an identity/,
+    'delta_gateway; delta_subscribe a; delta_jwt off;', 'l',
+    "$redis delta_jwt_key_file jwks.json; delta_jwt;");
+bad('delta_jwt without keys', qr/"delta_jwt" needs "delta_jwt_key_file", /,
+    'delta_jwt;', 'l');
+bad('delta_jwt optional without keys', qr/needs "delta_jwt_key_file", the JWK/,
+    'delta_jwt optional;', 'h');
+
+
+# Key files.
+
+my $k = encode_base64url('k' x 32, '');
+my $p = encode_base64url("\x01" x 32, '');
+my $ed = "\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"$p\"";
+
+for (
+    [ 'is none', undef, qr/cannot use the key file ".*": No such file/ ],
+    [ 'is a folder', '/', qr/not a file of at most 256 KB/ ],
+    [ 'is empty', '', qr/The key set is not JSON: line 1/ ],
+    [ 'is PEM', "-----BEGIN PUBLIC KEY-----\n", qr/is not JSON: line 1/ ],
+    [ 'is too large', '{"keys":[]}' . ' ' x 300_000, qr/at most 256 KB/ ],
+    [ 'is no set', '[]', qr/neither an object with an array "keys" nor/ ],
+    [ 'has no key', '{"keys":[]}', qr/has no usable key/ ],
+    [ 'has another\'s keys only',
+      qq({"keys":[{"kty":"oct","use":"enc","k":"$k"}]}), qr/no usable key/ ],
+    [ 'has a short secret', '{"keys":[{"kty":"oct","k":"c2hvcnQ"}]}',
+      qr/Key 1 of the set has a k shorter than/ ],
+    [ 'has a private key', qq({"keys":[{$ed},{$ed,"d":"$p"}]}),
+      qr/Key 2 of the set has private parts/ ],
+    [ 'is a private key', qq({"kty":"RSA","n":"$p","e":"AQAB","d":"$p"}),
+      qr/Key 1 of the set has private parts/ ],
+) {
+    my ($what, $content, $message) = @$_;
+
+    unlink $t->file('keys');
+    mkdir $t->file('folder');
+    $t->file('keys', $content) if defined $content;
+
+    my $output = bad("a key file that $what", $message, 'delta_jwt_key_file '
+        . (($content // '') eq '/' ? 'folder;' : 'keys;'), 'h');
+    unlike($output, qr/\Q$k\E|\Q$p\E/, 'nothing of the keys is told');
+}
+
+$t->file('keys', qq({$ed}));
+good('a key file of one bare public key', 'delta_jwt_key_file keys;', 'h');
+
+
+# Warnings.
+
+for (
+    [ 'delta_subscribe space:$arg_id',
+      qr/the client chooses "space:\$arg_id" freely, add in=set/ ],
+    [ 'delta_subscribe ${http_x}:a', qr/freely, add in=set/ ],
+    [ 'delta_subscribe a:$cookie_a on_request', qr/freely, add in=set/ ],
+    [ 'delta_user $upstream_http_x_user',
+      qr/header of whichever upstream .* take it over with auth_request_set/ ],
+    [ 'delta_user ${upstream_http_x_user}', qr/with auth_request_set/ ],
+    [ 'delta_user u-$upstream_http_x', qr/with auth_request_set/ ],
+    [ "delta_redis $r/3", qr/pub\/sub ignores the database 3, .* prefix=/ ],
+) {
+    my ($status, $output) = test("$_->[0];", 'h');
+
+    ok($status == 0 && $output =~ /\[warn\] .*$_->[1].* in \S+:\d+/,
+       "$_->[0] is taken with a warning") or diag($output);
+}
+
+
+done_testing;
+
+
+# The text at that level of a configuration: its status and output.
+
+sub test {
+    my ($text, $level, $outer) = @_;
+
+    my %at = map { $_ => $_ eq $level ? $text : '' } qw(m h s l);
+
+    return $t->nginx_t($t->conf(main => $at{m},
+        http => ($outer // '') . $at{h},
+        server => "$at{s} location / { $at{l} }"));
+}
+
+
+sub good {
+    my ($title, $text, $level, $outer) = @_;
+
+    my ($status, $output) = test($text, $level, $outer);
+
+    ok($status == 0 && $output =~ /test is successful/, "good: $title")
+        or diag($output);
+}
+
+
+sub bad {
+    my ($title, $message, $text, $level, $outer) = @_;
+
+    my ($status, $output) = test($text, $level, $outer);
+
+    ok($status == 1 && $output =~ /\[emerg\] .*$message/, "refused: $title")
+        or diag($output);
+    fail("$title: the password is told") if $output =~ /\Q$secret\E/;
+
+    return $output;
+}
