@@ -127,7 +127,8 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
     if (s->state == NGX_HTTP_DELTA_CLOSING) {
 
         if (s->close_sent && now >= s->deadline) {
-            ngx_http_delta_wheel_schedule(s, next);
+            /* the deadline stays in the past: write gives up by it */
+            ngx_http_delta_wheel_schedule(s, now);
             s->close_received = 1;
             s->transport->write(s);
             return;

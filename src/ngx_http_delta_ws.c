@@ -525,7 +525,9 @@ ngx_http_delta_ws_write(ngx_http_delta_session_t *s)
     if (s->close_sent && s->close_received
         && (rc == NGX_OK || ngx_time() >= s->deadline))
     {
-        ngx_http_delta_ws_finalize(s, NGX_OK);
+        ngx_http_delta_ws_finalize(s, rc == NGX_OK
+                                      ? NGX_OK
+                                      : NGX_HTTP_CLIENT_CLOSED_REQUEST);
     }
 }
 
