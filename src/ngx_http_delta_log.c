@@ -356,7 +356,8 @@ ngx_http_delta_log_link_down(ngx_http_delta_hub_t *hub)
 static void
 ngx_http_delta_log_info(void *data, redisReply *reply)
 {
-    ngx_str_t              id, aof, memory, policy, up;
+    off_t                  usec;
+    ngx_str_t              id, aof, memory, policy, up, now;
     ngx_http_delta_hub_t  *hub = data;
 
     hub->forgetful = 1;
@@ -393,6 +394,15 @@ ngx_http_delta_log_info(void *data, redisReply *reply)
 
     ngx_memcpy(hub->run_id, id.data, id.len);
     hub->known_run = 1;
+
+    if (hub->heard_at == 0) {
+
+        /* the first tick is still to come; nothing was subscribed before */
+
+        now = ngx_http_delta_log_field(reply, "\nserver_time_usec:");
+        usec = ngx_atoof(now.data, now.len);
+        hub->heard_at = usec > 0 ? usec / 1000 : 0;
+    }
 
     id = ngx_http_delta_log_field(reply, "\nmaster_replid:");
     up = ngx_http_delta_log_field(reply, "\nuptime_in_seconds:");
