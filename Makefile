@@ -117,7 +117,8 @@ $(MODULE): FORCE $(OBJS)/Makefile
 	    || echo "building $@"
 	@$(MAKE) -s --no-print-directory -C $(SOURCE) \
 	    -f $(CURDIR)/$(OBJS)/Makefile modules
-	@cmp -s $(OBJS)/$(@F) $@ || cp $(OBJS)/$(@F) $@
+	@cmp -s $(OBJS)/$(@F) $@ \
+	    || { cp $(OBJS)/$(@F) $@.new && mv $@.new $@; }
 
 
 # The reference upstream.

@@ -105,6 +105,7 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
 {
     size_t                     prefix;
     u_char                    *p;
+    delta_str_t                name, control;
     ngx_http_delta_channel_t  *channel;
 
     channel = ngx_calloc(sizeof(ngx_http_delta_channel_t) + key->len,
@@ -125,17 +126,12 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
     channel->name.data = p + prefix;
     channel->name.len = key->len - prefix;
 
-#define tail  ":control"
+    control.data = "user:*:control";
+    control.len = sizeof("user:*:control") - 1;
+    name.data = (char *) channel->name.data;
+    name.len = channel->name.len;
 
-    if (channel->name.len > sizeof(tail) - 1
-        && ngx_strncmp(p + key->len - (sizeof(tail) - 1), tail,
-                       sizeof(tail) - 1)
-           == 0)
-    {
-        channel->control = 1;
-    }
-
-#undef tail
+    channel->control = delta_name_match(control, name, NULL);
 
     ngx_http_delta_channel_configure(channel);
 

@@ -16,6 +16,7 @@
 typedef struct {
     ngx_http_delta_check_pt      handler;   /* NULL: cancelled */
     void                        *data;
+    ngx_log_t                   *log;
     ngx_uint_t                   pending;
     ngx_int_t                    rc;
 } ngx_http_delta_check_t;
@@ -305,7 +306,7 @@ ngx_http_delta_membership_answer(ngx_http_delta_question_t *question,
         return;
     }
 
-    if (reply->type == REDIS_REPLY_ARRAY) {
+    if (reply->type == REDIS_REPLY_ARRAY && question->name.len == 0) {
         ngx_http_delta_membership_members(s, question->rule, reply);
         return;
     }
@@ -597,6 +598,7 @@ ngx_http_delta_membership_check(ngx_http_delta_hub_t *hub,
 
     check->handler = handler;
     check->data = data;
+    check->log = hub->worker->log;
     check->rc = NGX_OK;
 
     for (i = 0; i < n; i++) {
@@ -638,6 +640,12 @@ ngx_http_delta_membership_checked(void *data, redisReply *reply)
 
     if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
         check->rc = NGX_ERROR;
+
+        if (reply && reply->type == REDIS_REPLY_ERROR) {
+            ngx_log_error(NGX_LOG_ERR, check->log, 0,
+                          "delta: a set of in= cannot be read: %*s",
+                          ngx_min(reply->len, 200), reply->str);
+        }
 
     } else if (reply->integer != 1 && check->rc == NGX_OK) {
         check->rc = NGX_DECLINED;

@@ -10,6 +10,7 @@
 
 #define NGX_HTTP_DELTA_BACKOFF_MIN  50
 #define NGX_HTTP_DELTA_BACKOFF_MAX  5000
+#define NGX_HTTP_DELTA_TURN         32768   /* bytes read in a turn */
 
 
 static void ngx_http_delta_redis_link_init(ngx_http_delta_hub_t *hub,
@@ -259,6 +260,7 @@ static void
 ngx_http_delta_redis_read_handler(ngx_event_t *rev)
 {
     u_char                 *buf;
+    size_t                  left;
     ssize_t                 n;
     ngx_connection_t       *c;
     ngx_http_delta_link_t  *link;
@@ -272,9 +274,10 @@ ngx_http_delta_redis_read_handler(ngx_event_t *rev)
     }
 
     buf = link->hub->worker->scratch;
+    left = NGX_HTTP_DELTA_TURN;
 
-    for ( ;; ) {
-        n = c->recv(c, buf, NGX_HTTP_DELTA_SCRATCH);
+    while (left) {
+        n = c->recv(c, buf, left);
 
         if (n == NGX_AGAIN) {
             if (ngx_handle_read_event(rev, 0) != NGX_OK) {
@@ -305,7 +308,13 @@ ngx_http_delta_redis_read_handler(ngx_event_t *rev)
             ngx_http_delta_redis_lost(link, "reply is over 16 MB");
             return;
         }
+
+        left -= n;
     }
+
+    /* who is not slow must not overflow: let the sessions write first */
+
+    ngx_post_event(rev, &ngx_posted_next_events);
 }
 
 

@@ -355,7 +355,7 @@ sub bodies {
                                . $frame{$kind});
 
                 is(shift @got, $expect{$request},
-                   "$request with a body by $kind $more");
+                   "$request with a body by $kind" . ($more && ', expected'));
                 is_deeply(\@got, [ 200 ], 'is followed by what follows');
             }
         }
@@ -453,7 +453,7 @@ sub limits {
 
 
 # A handshake with other headers (undef: left out) and its status; -path,
-# -token, -method, -http, -host and -more (a list) are not headers.
+# -token, -method, -http and -more (a list) are not headers.
 
 sub ws {
     my %opt = (-path => '/gateway', -token => $token, -more => [], @_);
@@ -462,8 +462,8 @@ sub ws {
     return bless start($opt{-method} || 'GET', $opt{-path},
         [ map { $_ => $header{$_} } grep { defined $header{$_} }
           sort keys %header ],
-        token => $opt{-token}, headers => $opt{-more}, http => $opt{-http},
-        host_header => $opt{-host}), 'Delta::Client::WS';
+        token => $opt{-token}, headers => $opt{-more}, http => $opt{-http}),
+        'Delta::Client::WS';
 }
 
 

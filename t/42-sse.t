@@ -2,12 +2,10 @@
 
 # Copyright (C) Delta contributors
 
-# Server-Sent Events over HTTP/1.0, 1.1 and 2, plain, gzipped and encrypted;
-# and the shapes of an event on both transports.
+# Server-Sent Events over HTTP/1.0 and 1.1, plain, gzipped and encrypted.
 
 use Delta;
 use Compress::Raw::Zlib qw(WANT_GZIP Z_STREAM_END);
-use IO::Select;
 use Time::HiRes qw(time);
 
 my $t = Delta->new;
@@ -34,9 +32,6 @@ my $server = <<'END';
         gzip_types *;
         gzip_min_length 0;
     }
-    location = /op { delta_gateway; delta_envelope op; }
-    location = /type { delta_gateway; delta_envelope type; }
-    location = /compact { delta_gateway; delta_envelope compact; }
     location = /metrics { delta_metrics; }
     location = /plain { return 200 plain; }
 END
@@ -55,7 +50,7 @@ $server
 }
 
 server {
-    listen 127.0.0.1:%%PORT_2%% ssl http2 sndbuf=16k;
+    listen 127.0.0.1:%%PORT_2%% ssl sndbuf=16k;
 $server
 END
 
@@ -68,8 +63,6 @@ http10();
 keepalive();
 leaving();
 zipped();
-http2();
-envelopes();
 slow($_) for qw(plain TLS gzip);
 revoked_while_full();
 never();
@@ -267,7 +260,8 @@ sub keepalive {
     disconnect($user);
     ends($sse, 4501, 'The access was revoked.', 'a stream before a request');
     $sse->closed;
-    like($sse->{in}, qr/^HTTP\/1.1 200 .*\r\n\r\nplain\z/s, 'then it is served');
+    like($sse->{in}, qr{^HTTP/1\.1 200 .*\r\n\r\nplain\z}s,
+         'then it is served');
 }
 
 
@@ -332,124 +326,6 @@ sub inflater {
             return if $sse->{ended} || !$sse->fill($end);
         }
     };
-}
-
-
-# curl with HTTP/2: its pid and a reader as above.
-
-sub curl {
-    my ($path, $accept) = @_;
-
-    my $user = 'u' . ++$users;
-    my $pid = open(my $out, '-|', 'setpriv', '--pdeathsig', 'TERM', 'curl',
-        '-skNi', '--http2', '-H',
-        'Accept: ' . ($accept || 'text/event-stream'),
-        'https://127.0.0.1:' . $t->port(2) . "$path?user=$user") or die $!;
-
-    my $text = '';
-
-    return ($pid, $user, sub {
-        my ($want) = @_;
-
-        my $end = time + 10 * $Delta::SLOW;
-
-        while (!defined $want || $text !~ $want) {
-            IO::Select->new($out)->can_read($end - time) or return;
-            sysread $out, $text, 65536, length $text or last;
-        }
-
-        return !defined $want || $text =~ $want ? $text : undef;
-    }, sub { close $out; $? });
-}
-
-
-sub http2 {
-    my $open = sessions();
-    my ($pid, $user, $read, $status) = curl('/gateway');
-
-    like($read->(qr/event: ready\n.*\n\n/),
-         qr/\AHTTP\/2 200.*\r\n\r\nretry: 2000\n\nevent: ready/s,
-         'HTTP/2: a stream');
-    $t->publish("user:$user", { t => 'x', d => { n => 1 } });
-    ok($read->(qr/event: x\ndata: .*\n\n/), 'an event');
-    disconnect($user);
-    like($read->(undef), qr/\n\nevent: close\ndata: \{"code":4501,.*\}\n\n\z/,
-         'close is last');
-    is($status->(), 0, 'and the stream ends well');
-
-    ($pid, $user, $read, $status) = curl('/gateway');
-    $read->(qr/event: ready/);
-    is(sessions(), $open + 1, 'a stream is counted');
-    kill 'INT', $pid;
-    $status->();
-    ok(wait_for(sub { sessions() == $open }), 'its abort is noticed');
-
-    ($pid, $user, $read, $status) = curl('/gateway', 'text/html');
-    my $head = $read->(undef) // '';
-    like($head, qr/^HTTP\/2 426/, 'what is no stream is 426');
-    unlike($head, qr/^(?:upgrade|connection):/mi,
-           'without what HTTP/2 does not know');
-    $status->();
-
-    # many frames, and a window that is not opened: the session is dropped
-    ($pid, $user, $read, $status) = curl('/slow');
-    $read->(qr/event: ready/);
-    kill 'STOP', $pid;
-    my $sent = fill();
-    kill 'CONT', $pid;
-
-    my $text = $read->(undef) // '';
-    my @n = $text =~ /^data: .*"n":(\d+)/mg;
-    is("@n", join(' ', 1 .. @n), 'HTTP/2: a slow reader gets a prefix');
-    cmp_ok(scalar @n, '<', $sent, 'the rest was dropped');
-    like($text, qr/\nevent: close\ndata: \{"code":4003,[^\n]*\}\n\n\z/,
-         'and 4003');
-    is($status->(), 0, 'and the stream ends well');
-}
-
-
-sub envelopes {
-    my %type = (op => sub { $_[0]{op} }, type => sub { $_[0]{type} },
-                compact => sub { $_[0]{t} });
-
-    my %want = (
-        op => [ { op => 'SpaceDelta', d => { id => 1, type => 'z' } },
-                { op => 'PresenceUpdate', d => { id => 7, s => 'on',
-                                                 t => 3 } } ],
-        type => [ { type => 'space-delta', id => 1 },
-                  { type => 'presence-update', id => 7, s => 'on', t => 3 } ],
-        compact => [ { v => 1, t => 'space_delta', c => 'room:one',
-                       d => { id => 1, type => 'z' } },
-                     { t => 'u', id => 7, s => 'on' } ],
-    );
-
-    for my $shape (sort keys %want) {
-        for my $kind (qw(ws sse)) {
-            my $client = $t->$kind("/$shape?user=eve");
-
-            # type says nothing when it is ready
-            ok(wait_for(sub {
-                $t->redis('PUBLISH', 'room:one', '{"t":"hello","d":{}}');
-                my $event = $client->read_json(0.1) or return;
-                return $type{$shape}->($event) =~ /^hello$/i;
-            }), "$shape on $kind");
-
-            $t->redis('PUBLISH', 'room:one',
-                      '{"t":"space_delta","d":{"id":1,"type":"z"}}');
-            $t->redis('PUBLISH', 'room:one',
-                      '{"t":"presence_update","d":{"id":7,"s":"on","t":3}}');
-
-            my $first = $client->read_until(sub {
-                $type{$shape}->($_[0]) !~ /^(?:hello|ready)$/i });
-            is_deeply([ $first, $client->read_json ], $want{$shape},
-                      'as the shape has it');
-
-            next if $kind eq 'ws';
-
-            is($client->{last_event}{event},
-               undef, 'for onmessage');
-        }
-    }
 }
 
 
@@ -549,28 +425,17 @@ sub revoked_while_full {
 
 
 sub never {
-    my ($slow) = ready('/slow', port => $t->port(1));
-    my ($pid, $user, $read, $status) = curl('/slow');
-
-    $read->(qr/event: ready/);
-    kill 'STOP', $pid;
-    fill_both();
-
-    ok(wait_for(sub { sessions() == 0 }, 12),
-       'who does not even read the close is let go');
-    kill 'CONT', $pid;
-    kill 'TERM', $pid;
-    $status->();
-}
-
-
-sub fill_both {
+    my @slow = map { (ready('/slow', port => $t->port($_),
+                            $_ == 2 ? (ssl => 1) : ()))[0] } 1, 2;
     my $before = slow_closes();
 
     wait_for(sub {
         $t->publish('room:one', { t => 'x', d => { pad => 'x' x 50000 } });
         return slow_closes() == $before + 2;
     });
+
+    ok(wait_for(sub { sessions() == 0 }, 12),
+       'who does not even read the close is let go');
 }
 
 
