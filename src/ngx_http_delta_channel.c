@@ -105,7 +105,6 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
 {
     size_t                     prefix;
     u_char                    *p;
-    delta_str_t                name, control;
     ngx_http_delta_channel_t  *channel;
 
     channel = ngx_calloc(sizeof(ngx_http_delta_channel_t) + key->len,
@@ -125,13 +124,7 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
     channel->sn.node.key = ngx_murmur_hash2(p, key->len);
     channel->name.data = p + prefix;
     channel->name.len = key->len - prefix;
-
-    control.data = "user:*:control";
-    control.len = sizeof("user:*:control") - 1;
-    name.data = (char *) channel->name.data;
-    name.len = channel->name.len;
-
-    channel->control = delta_name_match(control, name, NULL);
+    channel->control = ngx_http_delta_channel_control(&channel->name);
 
     ngx_http_delta_channel_configure(channel);
 
@@ -139,6 +132,18 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
     ngx_http_delta_metric(hub->worker, CHANNELS, 1);
 
     return channel;
+}
+
+
+ngx_uint_t
+ngx_http_delta_channel_control(ngx_str_t *name)
+{
+    delta_str_t  pattern = delta_str("user:*:control"), text;
+
+    text.data = (char *) name->data;
+    text.len = name->len;
+
+    return delta_name_match(pattern, text, NULL);
 }
 
 

@@ -40,6 +40,9 @@ ngx_int_t ngx_http_delta_channel_find(ngx_http_delta_session_t *s,
 ngx_uint_t ngx_http_delta_channel_count(ngx_http_delta_hub_t *hub,
     ngx_str_t *name);
 
+/* Whether that is a control channel, which no rule and no command opens. */
+ngx_uint_t ngx_http_delta_channel_control(ngx_str_t *name);
+
 /* Sends the SUBSCRIBE if it was not sent since the link came up. */
 void ngx_http_delta_channel_ensure(ngx_http_delta_channel_t *channel);
 

@@ -374,6 +374,11 @@ ngx_http_delta_membership_admit(ngx_http_delta_session_t *s, ngx_str_t *name,
         return;
     }
 
+    if (ngx_http_delta_channel_control(name)) {
+        ngx_http_delta_metric(s->hub->worker, BAD_MEMBERS, 1);
+        return;
+    }
+
     i = ngx_http_delta_channel_find(s, name);
 
     if (i != NGX_ERROR) {
@@ -540,6 +545,14 @@ ngx_http_delta_membership_done_one(ngx_http_delta_load_t *load)
     } else {
         i = ngx_http_delta_channel_find(s, &load->name);
 
+        /* others may have been answered since this one was asked */
+
+        if (i == NGX_ERROR && s->nsubs > s->conf->limit_channels) {
+            ngx_http_delta_membership_ask(s, &load->name, &load->ref);
+            ngx_http_delta_membership_free(load);
+            return;
+        }
+
         if (i == NGX_ERROR) {
             sub = ngx_http_delta_channel_join(s, &load->name, rule);
 
@@ -567,6 +580,10 @@ ngx_http_delta_membership_rule(ngx_http_delta_session_t *s, ngx_str_t *name)
 {
     ngx_uint_t               i;
     ngx_http_delta_grant_t  *grant;
+
+    if (ngx_http_delta_channel_control(name)) {
+        return NGX_ERROR;
+    }
 
     for (i = 0; i < s->ngrants; i++) {
         grant = &s->grants[i];

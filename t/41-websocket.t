@@ -300,7 +300,7 @@ sub closes {
 # A ping in the packet of the first part: its pong says that this was read.
 
 sub splits {
-    my $text = beat('long', 200);
+    my $text = beat(encode_utf8("long\x{e9}\x{20ac}\x{1f600}"), 200);
     my $bytes = $F->frame(9, 'inner') . $F->frame(1, $text)
         . $F->frame(1, beat('b'), mask => "\x81\xff\0\x8a")
         . $F->frame(1, substr($text, 0, 7), fin => 0) . $F->frame(9, '')
@@ -316,15 +316,16 @@ sub splits {
 
         my @got = map { $ws->read_frame->{payload} } 1 .. 5;
         push @wrong, $at
-            if $got[0] ne 'inner' || $got[1] !~ /"long"/ || $got[2] !~ /"b"/
-               || $got[3] ne '' || $got[4] !~ /"long"/;
+            if $got[0] ne 'inner' || $got[1] !~ /"long/ || $got[2] !~ /"b"/
+               || $got[3] ne '' || $got[4] !~ /"long/;
     }
 
     is("@wrong", '', 'frames split at every byte');
 
     $ws = client();
     $ws->send_raw($_) for split //, $F->frame(1, $text) . $end;
-    is($ws->read_json->{d}{ref}, 'long', 'byte by byte');
+    is($ws->read_json->{d}{ref}, "long\x{e9}\x{20ac}\x{1f600}",
+       'byte by byte');
     is(($ws->read_close)[0], 1000, 'and the close');
 }
 

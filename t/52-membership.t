@@ -88,7 +88,7 @@ sub session {
 sub ask {
     my ($ws, $command, $channel) = @_;
 
-    tell($ws, $command, $channel);
+    command($ws, $command, $channel);
 
     my $answer = $ws->read_until(sub { ($_[0]{d}{ref} // '') eq "r$n" });
 
@@ -96,7 +96,7 @@ sub ask {
 }
 
 
-sub tell {
+sub command {
     my ($ws, $command, $channel) = @_;
 
     $ws->send_json({ t => $command, d => { channel => $channel },
@@ -131,6 +131,7 @@ sub heard {
     $ws->read_until(sub {
         my $d = $_[0]{d};
         return 1 if ($d->{n} // '') eq $mark;
+        return 0 if ($d->{n} // '') =~ /^mark/;
         push @seen, defined $d->{n} ? "$_[0]{c} $d->{n}"
             : join ' ', $_[0]{t}, grep { defined } @$d{qw(channel reason code)};
         return 0;
@@ -195,7 +196,7 @@ sub commands {
 sub limits {
     my $ws = session('ben');
 
-    tell($ws, 'subscribe', "channel:c$_") for 1 .. 30;
+    command($ws, 'subscribe', "channel:c$_") for 1 .. 30;
 
     my %count;
     $count{ $_->{d}{code} || $_->{t} }++ for map { $ws->read_json } 1 .. 30;
@@ -228,13 +229,12 @@ sub grants {
         for @all;
 
     control('ben', revoke => $_) for qw(guild:g5 guild:g9 user:ben:control);
-    is_deeply($_->read_json, { v => 1, t => 'unsubscribed', d => {
+    is_deeply($_->read_until('unsubscribed'), {
+                  v => 1, t => 'unsubscribed', d => {
                   channel => 'guild:g5', reason => 'revoked' } },
               'a revoke closes it') for @all;
     event('guild:g5', 3);
     is(heard($_), '', 'for good') for @all;
-    is(heard($ada, 'ada'), 'x', 'other users hear nothing of that')
-        if 0;
 
     ask($all[0], 'subscribe', 'channel:c1');
     control('ben', revoke => 'channel:c1');
@@ -292,7 +292,6 @@ sub changes {
     control('ben', 'membership_changed');
 
     for my $client (@all) {
-        my %got = map { $client->read_until(qr/./ && sub { 1 }) => 1 } ();
         my @want = ('subscribed guild:g2', 'subscribed guild:g3',
                     'unsubscribed guild:g1 membership',
                     $client == $all[0]
@@ -382,7 +381,7 @@ sub pending {
     my $ws = session('ben', port => $far);
 
     hold();
-    tell($ws, 'subscribe', 'channel:c1');
+    command($ws, 'subscribe', 'channel:c1');
     $t->redis('SREM', 'user:ben:channels', 'c1');
     control('ben', revoke => 'channel:c1');
     is(heard($ws), '', 'a revoke overtakes the answer to a subscribe');
@@ -393,7 +392,7 @@ sub pending {
     $t->redis('SADD', 'user:ben:channels', 'c1');
 
     hold();
-    tell($ws, 'subscribe', 'channel:c1') for 1 .. 3;
+    command($ws, 'subscribe', 'channel:c1') for 1 .. 3;
     control('ben', 'grant', 'guild:g7');
     $ws->read_until('subscribed');
     release();
@@ -415,7 +414,7 @@ sub pending {
     $t->redis('SADD', 'user:ben:guilds', 'g1');
 
     hold();
-    tell($ws, 'subscribe', 'channel:c3');
+    command($ws, 'subscribe', 'channel:c3');
     control('ben', 'disconnect');
     is(($ws->read_close)[0], 4501, 'disconnect does not wait for Redis');
     $ws->disconnect;
@@ -444,7 +443,7 @@ sub loading {
     control('cleo', 'disconnect');
     is(($closed->read_close)[0], 4501, 'disconnect ends even such a session');
 
-    tell($ws, 'subscribe', 'channel:c4');
+    command($ws, 'subscribe', 'channel:c4');
     $t->redis('SREM', 'user:ben:guilds', 'g1');
     control('ben', revoke => 'guild:g1');
     event('guild:g1', 'secret');
@@ -465,14 +464,14 @@ sub loading {
 sub handshakes {
     hold();
 
-    my $waiting = Delta::Client::WS->open_socket($far);
+    my $waiting = Delta::Client::open_socket($far);
     my $token = $t->token('ben');
 
     syswrite $waiting, "HEAD /in?id=h1 HTTP/1.1\r\nHost: x\r\n"
         . "Authorization: Bearer $token\r\n\r\n";
     close $waiting;
 
-    my $live = Delta::Client::WS->open_socket($far);
+    my $live = Delta::Client::open_socket($far);
     syswrite $live, "HEAD /in?id=h1 HTTP/1.1\r\nHost: x\r\n"
         . "Authorization: Bearer $token\r\n\r\n";
 
@@ -545,12 +544,17 @@ sub held_relay {
                 next;
             }
 
-            if (!sysread $fh, my $bytes, 65536) {
-                POSIX::_exit(0);
-            } else {
-                delete $kind{ $peer{$fh} } if $bytes =~ /SUBSCRIBE/;
-                syswrite $peer{$fh}, $bytes;
+            my $peer = $peer{$fh} or next;
+
+            if (sysread $fh, my $bytes, 65536) {
+                delete $kind{$peer} if $bytes =~ /SUBSCRIBE/;
+                syswrite $peer, $bytes;
+                next;
             }
+
+            $select->remove($fh, $peer);
+            delete @peer{ $fh, $peer };
+            close $_ for $fh, $peer;
         }
     }
 }
