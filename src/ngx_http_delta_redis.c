@@ -276,6 +276,12 @@ ngx_http_delta_redis_read_handler(ngx_event_t *rev)
     buf = link->hub->worker->scratch;
     left = NGX_HTTP_DELTA_TURN;
 
+    /* called by epoll while put off from the last turn: once is enough */
+
+    if (rev->posted) {
+        ngx_delete_posted_event(rev);
+    }
+
     while (left) {
         n = c->recv(c, buf, left);
 
