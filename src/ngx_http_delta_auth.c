@@ -83,6 +83,14 @@ ngx_http_delta_auth_user(ngx_http_request_t *r, ngx_str_t *user)
 
     if (dlcf->user) {
 
+        /* a demanded token is demanded, wherever the name comes from */
+
+        if (dlcf->jwt == NGX_HTTP_DELTA_JWT_REQUIRED
+            && ngx_http_delta_auth_jwt(r, ctx) <= 0)
+        {
+            return NGX_OK;
+        }
+
         if (ngx_http_complex_value(r, dlcf->user, user) != NGX_OK) {
             return NGX_ERROR;
         }

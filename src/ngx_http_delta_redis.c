@@ -78,10 +78,6 @@ ngx_http_delta_redis_close(ngx_http_delta_hub_t *hub)
     for (i = 0; i < 2; i++) {
         ngx_http_delta_redis_drop(links[i]);
 
-        if (links[i]->timer.timer_set) {
-            ngx_del_timer(&links[i]->timer);
-        }
-
         if (links[i]->out) {
             ngx_free(links[i]->out);
             links[i]->out = NULL;
@@ -212,9 +208,7 @@ ngx_http_delta_redis_flush_handler(ngx_event_t *ev)
 
     link = ev->data;
 
-    if (link->peer.connection
-        && ngx_http_delta_redis_flush(link) != NGX_OK)
-    {
+    if (link->peer.connection && ngx_http_delta_redis_flush(link) != NGX_OK) {
         ngx_http_delta_redis_lost(link, "write failed");
     }
 }
@@ -243,8 +237,7 @@ ngx_http_delta_redis_flush(ngx_http_delta_link_t *link)
         link->out_pos += n;
     }
 
-    link->out_pos = 0;
-    link->out_last = 0;
+    link->out_pos = link->out_last = 0;
 
     if (link->out_size > NGX_HTTP_DELTA_SCRATCH) {
         ngx_free(link->out);
@@ -319,7 +312,6 @@ ngx_http_delta_redis_read_handler(ngx_event_t *rev)
     }
 
     /* who is not slow must not overflow: let the sessions write first */
-
     ngx_post_event(rev, &ngx_posted_next_events);
 }
 
@@ -438,10 +430,7 @@ ngx_http_delta_redis_push(ngx_http_delta_link_t *link, redisReply *reply)
 }
 
 
-/*
- * AUTH, SELECT and CLIENT SETNAME, then PING: its answer says that the link
- * can be used.  The command link looks after the function library first.
- */
+/* The answer to the last of them says that the link can be used. */
 
 static void
 ngx_http_delta_redis_hello(ngx_http_delta_link_t *link)
@@ -480,7 +469,6 @@ ngx_http_delta_redis_hello(ngx_http_delta_link_t *link)
                                      3, argv);
     }
 
-    /* not PING: within the first SUBSCRIBE's turn its answer is an array */
     ngx_str_set(&argv[0], "CLIENT");
     ngx_str_set(&argv[1], "SETNAME");
     ngx_str_set(&argv[2], "delta");
@@ -524,7 +512,6 @@ ngx_http_delta_redis_up(void *data, redisReply *reply)
     }
 
     link->ready = 1;
-    link->attempts = 0;
 
     ngx_http_delta_metric(hub->worker, REDIS_CONNECTS, 1);
 
@@ -544,7 +531,17 @@ ngx_http_delta_redis_version(void *data, redisReply *reply)
     const char             *mark;
     ngx_http_delta_link_t  *link = data;
 
-    if (reply == NULL) {
+    if (reply == NULL || (reply->type == REDIS_REPLY_ERROR
+                          && ngx_strncmp(reply->str, "ERR", 3) != 0))
+    {
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && ngx_strncmp(reply->str, "ERR", 3) != 0)
+    {
+        /* loading, or no rights: what is there may be newer */
+        ngx_http_delta_redis_loaded(link, reply);
         return;
     }
 
@@ -610,6 +607,9 @@ ngx_http_delta_redis_timer_handler(ngx_event_t *ev)
     }
 
     if (link->ready) {
+        /* not earlier: there is what greets and then hangs up */
+        link->attempts = 0;
+
         ngx_str_set(&ping, "PING");
         ngx_http_delta_redis_command(link, NULL, NULL, 1, &ping);
     }
@@ -639,10 +639,9 @@ ngx_http_delta_redis_lost(ngx_http_delta_link_t *link, const char *why)
 
     ngx_http_delta_redis_drop(link);
 
-    delay = NGX_HTTP_DELTA_BACKOFF_MIN << ngx_min(link->attempts, 7);
+    delay = NGX_HTTP_DELTA_BACKOFF_MIN << ngx_min(link->attempts++, 7);
     delay = ngx_min(delay, NGX_HTTP_DELTA_BACKOFF_MAX);
     delay = NGX_HTTP_DELTA_BACKOFF_MIN / 2 + (ngx_msec_t) ngx_random() % delay;
-    link->attempts++;
 
     ngx_add_timer(&link->timer, delay);
 
@@ -662,8 +661,7 @@ ngx_http_delta_redis_drop(ngx_http_delta_link_t *link)
 
     link->ready = 0;
     link->unread = 0;
-    link->out_pos = 0;
-    link->out_last = 0;
+    link->out_pos = link->out_last = 0;
 
     if (link->timer.timer_set) {
         ngx_del_timer(&link->timer);
@@ -721,7 +719,6 @@ ngx_http_delta_redis_command(ngx_http_delta_link_t *link,
     }
 
     size = 1 + NGX_SIZE_T_LEN + 2;
-
     for (i = 0; i < argc; i++) {
         size += 1 + NGX_SIZE_T_LEN + 2 + argv[i].len + 2;
     }
@@ -730,8 +727,6 @@ ngx_http_delta_redis_command(ngx_http_delta_link_t *link,
     if (p == NULL) {
         return NGX_ERROR;
     }
-
-    /* in pub/sub mode answers are told apart by their kind, not by order */
 
     if (!link->pubsub || !link->ready) {
         call = ngx_alloc(sizeof(ngx_http_delta_call_t),
