@@ -3,10 +3,10 @@
  * Copyright (C) Delta contributors
  *
  * The private umbrella: every type of the module.  Levels, lowest first:
- * core (L0); metrics, redis and event (L1); channel (L2); auth and queue (L3);
- * session, membership and command (L4); sse and ws (L5); handler (L6); module
- * (L7).  A file calls down and sideways by name; up it calls only through the
- * function pointers that are set once at start.
+ * core (L0); metrics, link, redis and event (L1); channel (L2); auth and queue
+ * (L3); session, membership and command (L4); sse and ws (L5); handler (L6);
+ * module (L7).  A file calls down and sideways by name; up it calls only
+ * through the function pointers that are set once at start.
  */
 
 #ifndef _NGX_HTTP_DELTA_H_INCLUDED_
@@ -173,8 +173,16 @@ struct ngx_http_delta_link_s {
     ngx_uint_t                   address;   /* next of the conf's addrs */
     ngx_uint_t                   attempts;
 
+    /* up: set once at start */
+    void                       (*opened)(ngx_http_delta_link_t *link);
+    ngx_int_t                  (*reply)(ngx_http_delta_link_t *link,
+                                     struct redisReply *reply);
+    void                       (*quiet)(ngx_http_delta_link_t *link);
+    void                       (*lost)(ngx_http_delta_link_t *link,
+                                     ngx_uint_t was_ready);
+
     unsigned                     pubsub:1;
-    unsigned                     ready:1;
+    unsigned                     ready:1;   /* has been greeted */
 };
 
 struct ngx_http_delta_hub_s {

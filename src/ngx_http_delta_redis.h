@@ -2,21 +2,15 @@
 /*
  * Copyright (C) Delta contributors
  *
- * Redis on nginx's event loop: nginx owns the sockets, hiredis only parses.
- * Nothing here blocks.
+ * What is said over the two links of a hub: hello and the function library,
+ * commands and their replies, messages of pub/sub.
  */
 
 #ifndef _NGX_HTTP_DELTA_REDIS_H_INCLUDED_
 #define _NGX_HTTP_DELTA_REDIS_H_INCLUDED_
 
 
-#include "ngx_http_delta.h"
-#include <hiredis/hiredis.h>
-
-
-/* Bytes on their way to Redis, and of one reply from it. */
-#define NGX_HTTP_DELTA_MAX_OUT    (64 * 1024 * 1024)
-#define NGX_HTTP_DELTA_MAX_REPLY  (16 * 1024 * 1024)
+#include "ngx_http_delta_link.h"
 
 
 /* Starts both links of a hub; they reconnect by themselves until closed. */

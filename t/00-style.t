@@ -21,7 +21,7 @@ my $max_function = 100;
 
 my %level = (
     delta => 0, header => 0,
-    metrics => 1, redis => 1, event => 1, lua => 1,
+    metrics => 1, link => 1, redis => 1, event => 1, lua => 1,
     channel => 2,
     log => 2,
     repair => 2,
