@@ -51,6 +51,9 @@ typedef struct {
     ngx_str_t                    name;      /* for logs: no password in it */
     ngx_addr_t                  *addrs;
     ngx_uint_t                   naddrs;
+    ngx_str_t                    host;      /* to resolve again, or empty */
+    in_port_t                    port;
+    ngx_http_core_loc_conf_t    *core;      /* of its level: the resolver */
     ngx_str_t                    user;
     ngx_str_t                    password;
     ngx_str_t                    db;        /* decimal, empty: none */
@@ -155,9 +158,29 @@ typedef struct {
     void                        *data;
 } ngx_http_delta_call_t;
 
+/* Troubles are logged once a minute while they last. */
+typedef enum {
+    NGX_HTTP_DELTA_UNRESOLVED = 0,
+    NGX_HTTP_DELTA_UNREACHED,
+    NGX_HTTP_DELTA_REFUSED,
+    NGX_HTTP_DELTA_TROUBLES
+} ngx_http_delta_trouble_e;
+
+typedef struct {
+    ngx_msec_t                   logged;    /* when, 0: never */
+    uint32_t                     key;       /* what exactly */
+} ngx_http_delta_trouble_t;
+
 struct ngx_http_delta_link_s {
     ngx_http_delta_hub_t        *hub;
     ngx_peer_connection_t        peer;
+    ngx_addr_t                   addr;      /* of the peer: is it, or was */
+    ngx_sockaddr_t               sockaddr;
+    u_char                       addr_buf[NGX_SOCKADDR_STRLEN];
+    ngx_str_t                    whom;      /* name and address, for logs */
+    u_char                       whom_buf[320];
+    ngx_log_t                    log;       /* of the socket: alerts only */
+    ngx_resolver_ctx_t          *resolving;
     struct redisReader          *reader;
 
     u_char                      *out;       /* unsent bytes: pos .. last */
@@ -182,6 +205,7 @@ struct ngx_http_delta_link_s {
                                      ngx_uint_t was_ready);
 
     unsigned                     pubsub:1;
+    unsigned                     connecting:1;
     unsigned                     ready:1;   /* has been greeted */
 };
 
@@ -190,6 +214,7 @@ struct ngx_http_delta_hub_s {
     ngx_http_delta_redis_conf_t *conf;
     ngx_http_delta_link_t        pubsub;
     ngx_http_delta_link_t        command;
+    ngx_http_delta_trouble_t     troubles[NGX_HTTP_DELTA_TROUBLES];
 
     ngx_rbtree_t                 channels;  /* ngx_http_delta_channel_t */
     ngx_rbtree_node_t            sentinel;

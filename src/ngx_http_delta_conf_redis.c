@@ -47,6 +47,7 @@ ngx_http_delta_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *slot = redis;
     redis->index = mcf->redis.nelts - 1;
+    redis->core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     redis->connect_timeout = 1000;
     redis->read_timeout = 5000;
 
@@ -141,6 +142,18 @@ ngx_http_delta_conf_redis_url(ngx_conf_t *cf,
     redis->name = u.url;
     redis->addrs = u.addrs;
     redis->naddrs = u.naddrs;
+
+    /* localhost is in no DNS */
+
+    if (ngx_strncmp(u.url.data, "unix:", 5) != 0 && u.url.data[0] != '['
+        && ngx_inet_addr(u.host.data, u.host.len) == INADDR_NONE
+        && !(u.host.len == 9
+             && ngx_strncasecmp(u.host.data, (u_char *) "localhost", 9) == 0))
+    {
+        ngx_strlow(u.host.data, u.host.data, u.host.len);
+        redis->host = u.host;
+        redis->port = u.port;
+    }
 
     return NGX_CONF_OK;
 }

@@ -11,10 +11,21 @@
 #define NGX_HTTP_DELTA_BACKOFF_MIN  50
 #define NGX_HTTP_DELTA_BACKOFF_MAX  5000
 #define NGX_HTTP_DELTA_TURN         32768   /* bytes read in a turn */
+#define NGX_HTTP_DELTA_ADDRS        16      /* of one name */
+#define NGX_HTTP_DELTA_REMIND       60000   /* ms, of a trouble that lasts */
 
 
 static void ngx_http_delta_link_connect(ngx_http_delta_link_t *link);
-static void ngx_http_delta_link_connected(ngx_http_delta_link_t *link);
+static ngx_int_t ngx_http_delta_link_resolve(ngx_http_delta_link_t *link);
+static void ngx_http_delta_link_resolved(ngx_resolver_ctx_t *ctx);
+static void ngx_http_delta_link_unresolved(ngx_http_delta_link_t *link,
+    ngx_int_t state);
+static int ngx_libc_cdecl ngx_http_delta_link_order(const void *one,
+    const void *two);
+static void ngx_http_delta_link_choose(ngx_http_delta_link_t *link,
+    ngx_addr_t *addrs, ngx_uint_t n);
+static void ngx_http_delta_link_dial(ngx_http_delta_link_t *link);
+static ngx_int_t ngx_http_delta_link_connected(ngx_http_delta_link_t *link);
 static void ngx_http_delta_link_write_handler(ngx_event_t *wev);
 static void ngx_http_delta_link_flush_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_delta_link_flush(ngx_http_delta_link_t *link);
@@ -22,7 +33,7 @@ static void ngx_http_delta_link_read_handler(ngx_event_t *rev);
 static ngx_int_t ngx_http_delta_link_parse(ngx_http_delta_link_t *link);
 static void ngx_http_delta_link_timer_handler(ngx_event_t *ev);
 static void ngx_http_delta_link_lost(ngx_http_delta_link_t *link,
-    const char *why);
+    ngx_err_t err, const char *why);
 static void ngx_http_delta_link_drop(ngx_http_delta_link_t *link);
 
 
@@ -37,6 +48,11 @@ ngx_http_delta_link_open(ngx_http_delta_link_t *link)
     link->flush.handler = ngx_http_delta_link_flush_handler;
     link->flush.data = link;
     link->flush.log = link->hub->worker->log;
+
+    /* nginx would name neither Redis nor what to do */
+
+    link->log = *link->hub->worker->log;
+    link->log.log_level = ngx_min(link->log.log_level, NGX_LOG_ALERT);
 
     ngx_http_delta_link_connect(link);
 }
@@ -58,27 +74,211 @@ ngx_http_delta_link_close(ngx_http_delta_link_t *link)
 static void
 ngx_http_delta_link_connect(ngx_http_delta_link_t *link)
 {
-    ngx_int_t                     rc;
-    ngx_addr_t                   *addr;
-    ngx_connection_t             *c;
     ngx_http_delta_redis_conf_t  *conf;
 
     conf = link->hub->conf;
-    addr = &conf->addrs[link->address++ % conf->naddrs];
+
+    if (conf->host.len && ngx_http_delta_link_resolve(link) == NGX_OK) {
+        return;
+    }
+
+    ngx_http_delta_link_choose(link, conf->addrs, conf->naddrs);
+    ngx_http_delta_link_dial(link);
+}
+
+
+/* NGX_DECLINED: no "resolver" holds at the level of delta_redis. */
+
+static ngx_int_t
+ngx_http_delta_link_resolve(ngx_http_delta_link_t *link)
+{
+    ngx_resolver_t               *resolver;
+    ngx_resolver_ctx_t           *ctx;
+    ngx_http_delta_redis_conf_t  *conf;
+
+    conf = link->hub->conf;
+    resolver = conf->core->resolver;
+
+    if (resolver == NULL || resolver->connections.nelts == 0) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_resolve_start(resolver, NULL);
+
+    if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
+        return NGX_DECLINED;
+    }
+
+    /* finding Redis is a part of connecting */
+
+    ctx->name = conf->host;
+    ctx->handler = ngx_http_delta_link_resolved;
+    ctx->data = link;
+    ctx->timeout = conf->connect_timeout;
+    ctx->cancelable = 1;
+
+    if (conf->core->resolver_timeout != NGX_CONF_UNSET_MSEC) {
+        ctx->timeout = ngx_min(ctx->timeout, conf->core->resolver_timeout);
+    }
+
+    link->resolving = ctx;
+
+    if (ngx_resolve_name(ctx) != NGX_OK) {
+        link->resolving = NULL;
+        ngx_http_delta_link_unresolved(link, NGX_ERROR);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_delta_link_resolved(ngx_resolver_ctx_t *ctx)
+{
+    ngx_int_t                     state;
+    ngx_uint_t                    i, n;
+    ngx_addr_t                    addrs[NGX_HTTP_DELTA_ADDRS];
+    ngx_sockaddr_t                sockaddrs[NGX_HTTP_DELTA_ADDRS];
+    ngx_http_delta_link_t        *link;
+
+    link = ctx->data;
+    link->resolving = NULL;
+
+    state = ctx->state;
+    n = state ? 0 : ngx_min(ctx->naddrs, NGX_HTTP_DELTA_ADDRS);
+
+    for (i = 0; i < n; i++) {
+        ngx_memcpy(&sockaddrs[i], ctx->addrs[i].sockaddr,
+                   ctx->addrs[i].socklen);
+        addrs[i].sockaddr = &sockaddrs[i].sockaddr;
+        addrs[i].socklen = ctx->addrs[i].socklen;
+        ngx_inet_set_port(addrs[i].sockaddr, link->hub->conf->port);
+    }
+
+    ngx_resolve_name_done(ctx);
+
+    if (n == 0) {
+        ngx_http_delta_link_unresolved(link, state);
+        return;
+    }
+
+    /* nginx shuffles them, and both links are to find the same Redis */
+
+    ngx_qsort(addrs, n, sizeof(ngx_addr_t), ngx_http_delta_link_order);
+
+    ngx_http_delta_link_choose(link, addrs, n);
+    ngx_http_delta_link_dial(link);
+}
+
+
+/* Its address of before, or of the configuration, may still be good. */
+
+static void
+ngx_http_delta_link_unresolved(ngx_http_delta_link_t *link, ngx_int_t state)
+{
+    ngx_http_delta_redis_conf_t  *conf;
+
+    conf = link->hub->conf;
+
+    if (link->addr.socklen == 0) {
+        ngx_http_delta_link_choose(link, conf->addrs, conf->naddrs);
+    }
+
+    if (ngx_http_delta_link_trouble(link, NGX_HTTP_DELTA_UNRESOLVED, state)) {
+        ngx_log_error(NGX_LOG_ERR, link->hub->worker->log, 0,
+                      "delta: Redis \"%V\" could not be resolved (%i: %s), "
+                      "%V is tried: check \"resolver\" and the name, or "
+                      "write an address into delta_redis",
+                      &conf->host, state, ngx_resolver_strerror(state),
+                      &link->addr.name);
+    }
+
+    ngx_http_delta_link_dial(link);
+}
+
+
+static int ngx_libc_cdecl
+ngx_http_delta_link_order(const void *one, const void *two)
+{
+    const ngx_addr_t  *first = one, *second = two;
+
+    return (int) ngx_memn2cmp((u_char *) first->sockaddr,
+                              (u_char *) second->sockaddr, first->socklen,
+                              second->socklen);
+}
+
+
+/* That of the other link if it is one of these, else each in its turn. */
+
+static void
+ngx_http_delta_link_choose(ngx_http_delta_link_t *link, ngx_addr_t *addrs,
+    ngx_uint_t n)
+{
+    ngx_str_t              *name;
+    ngx_addr_t             *addr;
+    ngx_uint_t              i;
+    ngx_http_delta_link_t  *other;
+
+    other = ngx_http_delta_link_other(link);
+    addr = NULL;
+
+    for (i = 0; other->ready && i < n; i++) {
+
+        if (ngx_http_delta_link_same(&addrs[i], &other->addr)) {
+            addr = &addrs[i];
+        }
+    }
+
+    if (addr == NULL) {
+        addr = &addrs[link->address++ % n];
+    }
+
+    ngx_memcpy(&link->sockaddr, addr->sockaddr, addr->socklen);
+
+    link->addr.sockaddr = &link->sockaddr.sockaddr;
+    link->addr.socklen = addr->socklen;
+    link->addr.name.data = link->addr_buf;
+    link->addr.name.len = ngx_sock_ntop(link->addr.sockaddr, addr->socklen,
+                                        link->addr_buf, NGX_SOCKADDR_STRLEN,
+                                        1);
+
+    name = &link->hub->conf->name;
+    link->whom = link->addr.name;
+
+    if (name->len > link->addr.name.len
+        || ngx_strncmp(name->data, link->addr_buf, name->len) != 0)
+    {
+        link->whom.data = link->whom_buf;
+        link->whom.len = ngx_snprintf(link->whom_buf, sizeof(link->whom_buf),
+                                      "%V (%V)", name, &link->addr.name)
+                         - link->whom_buf;
+    }
+}
+
+
+static void
+ngx_http_delta_link_dial(ngx_http_delta_link_t *link)
+{
+    ngx_int_t          rc;
+    ngx_err_t          err;
+    ngx_connection_t  *c;
 
     ngx_memzero(&link->peer, sizeof(ngx_peer_connection_t));
 
-    link->peer.sockaddr = addr->sockaddr;
-    link->peer.socklen = addr->socklen;
-    link->peer.name = &addr->name;
+    link->peer.sockaddr = link->addr.sockaddr;
+    link->peer.socklen = link->addr.socklen;
+    link->peer.name = &link->addr.name;
     link->peer.get = ngx_event_get_peer;
-    link->peer.log = link->hub->worker->log;
+    link->peer.log = &link->log;
     link->peer.log_error = NGX_ERROR_ERR;
+
+    link->connecting = 1;
 
     rc = ngx_event_connect_peer(&link->peer);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_http_delta_link_lost(link, "could not connect");
+        err = (rc == NGX_DECLINED) ? ngx_socket_errno : 0;
+        ngx_http_delta_link_lost(link, err, "connect() failed");
         return;
     }
 
@@ -89,21 +289,23 @@ ngx_http_delta_link_connect(ngx_http_delta_link_t *link)
 
     link->reader = redisReaderCreate();
     if (link->reader == NULL) {
-        ngx_http_delta_link_lost(link, "no memory");
+        ngx_http_delta_link_lost(link, 0, "no memory");
         return;
     }
 
     if (rc == NGX_AGAIN) {
         c->write->cancelable = 1;
-        ngx_add_timer(c->write, conf->connect_timeout);
+        ngx_add_timer(c->write, link->hub->conf->connect_timeout);
         return;
     }
 
-    ngx_http_delta_link_connected(link);
+    (void) ngx_http_delta_link_connected(link);
 }
 
 
-static void
+/* NGX_ERROR: the link is gone. */
+
+static ngx_int_t
 ngx_http_delta_link_connected(ngx_http_delta_link_t *link)
 {
     int                err;
@@ -124,13 +326,13 @@ ngx_http_delta_link_connected(ngx_http_delta_link_t *link)
     }
 
     if (err) {
-        ngx_log_error(NGX_LOG_ERR, c->log, err, "delta: connect() to %V failed",
-                      &link->hub->conf->name);
-        ngx_http_delta_link_lost(link, NULL);
-        return;
+        ngx_http_delta_link_lost(link, err, "connect() failed");
+        return NGX_ERROR;
     }
 
-    if (c->addr_text.len == 0) {
+    link->connecting = 0;
+
+    if (link->addr.sockaddr->sa_family != AF_UNIX) {
         (void) ngx_tcp_nodelay(c);
     }
 
@@ -140,8 +342,11 @@ ngx_http_delta_link_connected(ngx_http_delta_link_t *link)
     link->opened(link);
 
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        ngx_http_delta_link_lost(link, "event failure");
+        ngx_http_delta_link_lost(link, 0, "event failure");
+        return NGX_ERROR;
     }
+
+    return NGX_OK;
 }
 
 
@@ -155,17 +360,17 @@ ngx_http_delta_link_write_handler(ngx_event_t *wev)
     link = c->data;
 
     if (wev->timedout) {
-        ngx_http_delta_link_lost(link, "connect timed out");
+        ngx_http_delta_link_lost(link, NGX_ETIMEDOUT, "connect() failed");
         return;
     }
 
-    if (!link->timer.timer_set) {
-        ngx_http_delta_link_connected(link);
+    if (link->connecting) {
+        (void) ngx_http_delta_link_connected(link);
         return;
     }
 
     if (ngx_http_delta_link_flush(link) != NGX_OK) {
-        ngx_http_delta_link_lost(link, "write failed");
+        ngx_http_delta_link_lost(link, 0, "write failed");
     }
 }
 
@@ -178,7 +383,7 @@ ngx_http_delta_link_flush_handler(ngx_event_t *ev)
     link = ev->data;
 
     if (link->peer.connection && ngx_http_delta_link_flush(link) != NGX_OK) {
-        ngx_http_delta_link_lost(link, "write failed");
+        ngx_http_delta_link_lost(link, 0, "write failed");
     }
 }
 
@@ -235,6 +440,12 @@ ngx_http_delta_link_read_handler(ngx_event_t *rev)
         return;
     }
 
+    /* a refused connection can be read from first */
+
+    if (link->connecting && ngx_http_delta_link_connected(link) != NGX_OK) {
+        return;
+    }
+
     buf = link->hub->worker->scratch;
     left = NGX_HTTP_DELTA_TURN;
 
@@ -249,14 +460,15 @@ ngx_http_delta_link_read_handler(ngx_event_t *rev)
 
         if (n == NGX_AGAIN) {
             if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-                ngx_http_delta_link_lost(link, "event failure");
+                ngx_http_delta_link_lost(link, 0, "event failure");
             }
 
             return;
         }
 
         if (n == NGX_ERROR || n == 0) {
-            ngx_http_delta_link_lost(link, "connection closed");
+            ngx_http_delta_link_lost(link, n ? ngx_socket_errno : 0,
+                                     "connection closed");
             return;
         }
 
@@ -264,7 +476,7 @@ ngx_http_delta_link_read_handler(ngx_event_t *rev)
         link->unread += n;
 
         if (redisReaderFeed(link->reader, (char *) buf, n) != REDIS_OK) {
-            ngx_http_delta_link_lost(link, "reply is not RESP");
+            ngx_http_delta_link_lost(link, 0, "reply is not RESP");
             return;
         }
 
@@ -273,7 +485,7 @@ ngx_http_delta_link_read_handler(ngx_event_t *rev)
         }
 
         if (link->unread > NGX_HTTP_DELTA_MAX_REPLY) {
-            ngx_http_delta_link_lost(link, "reply is over 16 MB");
+            ngx_http_delta_link_lost(link, 0, "reply is over 16 MB");
             return;
         }
 
@@ -295,7 +507,7 @@ ngx_http_delta_link_parse(ngx_http_delta_link_t *link)
 
     for ( ;; ) {
         if (redisReaderGetReply(link->reader, &reply) != REDIS_OK) {
-            ngx_http_delta_link_lost(link, "reply is not RESP");
+            ngx_http_delta_link_lost(link, 0, "reply is not RESP");
             return NGX_ERROR;
         }
 
@@ -310,7 +522,7 @@ ngx_http_delta_link_parse(ngx_http_delta_link_t *link)
         freeReplyObject(reply);
 
         if (rc != NGX_OK) {
-            ngx_http_delta_link_lost(link, "refused, or not a Redis");
+            ngx_http_delta_link_lost(link, 0, "refused, or not a Redis");
             return NGX_ERROR;
         }
     }
@@ -337,7 +549,7 @@ ngx_http_delta_link_timer_handler(ngx_event_t *ev)
     quiet = ngx_current_msec - link->heard;
 
     if (quiet >= 2 * timeout - timeout / 4) {
-        ngx_http_delta_link_lost(link, "no answer to PING");
+        ngx_http_delta_link_lost(link, 0, "no answer to PING");
         return;
     }
 
@@ -353,8 +565,10 @@ ngx_http_delta_link_timer_handler(ngx_event_t *ev)
 
 
 static void
-ngx_http_delta_link_lost(ngx_http_delta_link_t *link, const char *why)
+ngx_http_delta_link_lost(ngx_http_delta_link_t *link, ngx_err_t err,
+    const char *why)
 {
+    uint32_t               key;
     ngx_uint_t             was_ready;
     ngx_msec_t             delay;
     ngx_http_delta_hub_t  *hub;
@@ -362,11 +576,22 @@ ngx_http_delta_link_lost(ngx_http_delta_link_t *link, const char *why)
     hub = link->hub;
     was_ready = link->ready;
 
-    if (why) {
-        ngx_log_error((link->ready ? NGX_LOG_WARN : NGX_LOG_INFO),
-                      hub->worker->log, 0, "delta: %s link to %V is down: %s",
-                      link->pubsub ? "pub/sub" : "command", &hub->conf->name,
-                      why);
+    key = ngx_crc32_short((u_char *) why, ngx_strlen(why)) + err;
+
+    if (was_ready) {
+        ngx_log_error(NGX_LOG_WARN, hub->worker->log, err,
+                      "delta: %s link to Redis %V is down: %s",
+                      link->pubsub ? "pub/sub" : "command", &link->whom, why);
+
+    } else if (link->peer.connection && link->peer.connection->error) {
+        /* whoever refused it has said why */
+
+    } else if (ngx_http_delta_link_trouble(link, NGX_HTTP_DELTA_UNREACHED,
+                                           key))
+    {
+        ngx_log_error(NGX_LOG_ERR, hub->worker->log, err,
+                      "delta: Redis %V cannot be %s: %s", &link->whom,
+                      link->connecting ? "reached" : "used", why);
     }
 
     ngx_http_delta_metric(hub->worker, REDIS_LOSSES, 1);
@@ -387,6 +612,7 @@ static void
 ngx_http_delta_link_drop(ngx_http_delta_link_t *link)
 {
     link->ready = 0;
+    link->connecting = 0;
     link->unread = 0;
     link->out_pos = link->out_last = 0;
 
@@ -396,6 +622,11 @@ ngx_http_delta_link_drop(ngx_http_delta_link_t *link)
 
     if (link->flush.posted) {
         ngx_delete_posted_event(&link->flush);
+    }
+
+    if (link->resolving) {
+        ngx_resolve_name_done(link->resolving);
+        link->resolving = NULL;
     }
 
     if (link->reader) {
@@ -459,4 +690,32 @@ ngx_http_delta_link_send(ngx_http_delta_link_t *link, u_char *last)
     if (!link->flush.posted) {
         ngx_post_event(&link->flush, &ngx_posted_events);
     }
+}
+
+
+void
+ngx_http_delta_link_move(ngx_http_delta_link_t *link)
+{
+    ngx_http_delta_link_lost(link, 0, "the other link is elsewhere");
+}
+
+
+ngx_uint_t
+ngx_http_delta_link_trouble(ngx_http_delta_link_t *link,
+    ngx_http_delta_trouble_e what, uint32_t key)
+{
+    ngx_http_delta_trouble_t  *trouble;
+
+    trouble = &link->hub->troubles[what];
+
+    if (trouble->logged && trouble->key == key
+        && ngx_current_msec - trouble->logged < NGX_HTTP_DELTA_REMIND)
+    {
+        return 0;
+    }
+
+    trouble->logged = ngx_current_msec | 1;
+    trouble->key = key;
+
+    return 1;
 }

@@ -5,8 +5,9 @@
  * A connection to Redis on nginx's event loop: nginx owns the socket, hiredis
  * only parses.  It connects, reads, writes, keeps deadlines and comes back by
  * itself after a pause.  It knows bytes and replies, no commands: what is to be
- * said is up to the four functions that are set before it is opened.  Nothing
- * here blocks.
+ * said is up to the four functions that are set before it is opened.  A name is
+ * resolved again before each connect, if nginx has a resolver; both links of a
+ * hub use the same address.  Nothing here blocks.
  */
 
 #ifndef _NGX_HTTP_DELTA_LINK_H_INCLUDED_
@@ -27,6 +28,24 @@ void ngx_http_delta_link_open(ngx_http_delta_link_t *link);
 
 /* Calls none of the functions. */
 void ngx_http_delta_link_close(ngx_http_delta_link_t *link);
+
+/* Breaks it, to be connected anew: the other has found another address. */
+void ngx_http_delta_link_move(ngx_http_delta_link_t *link);
+
+#define ngx_http_delta_link_other(link)                                       \
+    ((link)->pubsub ? &(link)->hub->command : &(link)->hub->pubsub)
+
+#define ngx_http_delta_link_same(one, two)                                    \
+    (ngx_cmp_sockaddr((one)->sockaddr, (one)->socklen, (two)->sockaddr,       \
+                      (two)->socklen, 1)                                      \
+     == NGX_OK)
+
+/*
+ * Whether this trouble is to be logged now: it is new, of another key than the
+ * last of its kind, or a minute has passed.
+ */
+ngx_uint_t ngx_http_delta_link_trouble(ngx_http_delta_link_t *link,
+    ngx_http_delta_trouble_e what, uint32_t key);
 
 /* Room for that many bytes behind what is not sent yet; NULL: too many. */
 u_char *ngx_http_delta_link_reserve(ngx_http_delta_link_t *link, size_t size);

@@ -113,14 +113,32 @@ ngx_http_delta_redis_hello(ngx_http_delta_link_t *link)
 static void
 ngx_http_delta_redis_greeted(void *data, redisReply *reply)
 {
+    size_t                  len;
+    ngx_uint_t              login;
     ngx_http_delta_link_t  *link = data;
 
-    if (reply && reply->type == REDIS_REPLY_ERROR) {
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR
+        || link->peer.connection->error)
+    {
+        return;
+    }
+
+    link->peer.connection->error = 1;
+
+    len = ngx_min(reply->len, 200);
+
+    if (ngx_http_delta_link_trouble(link, NGX_HTTP_DELTA_REFUSED,
+                                    ngx_crc32_short((u_char *) reply->str,
+                                                    len)))
+    {
+        login = ngx_strncmp(reply->str, "NOAUTH", 6) == 0
+                || ngx_strncmp(reply->str, "WRONGPASS", 9) == 0;
+
         ngx_log_error(NGX_LOG_ERR, link->hub->worker->log, 0,
-                      "delta: %V cannot be used: %*s",
-                      &link->hub->conf->name,
-                      ngx_min(reply->len, 200), reply->str);
-        link->peer.connection->error = 1;
+                      "delta: Redis %V cannot be used: %*s%s", &link->whom,
+                      len, reply->str,
+                      login ? ", check user= and password_file= of "
+                              "delta_redis" : "");
     }
 }
 
@@ -128,8 +146,9 @@ ngx_http_delta_redis_greeted(void *data, redisReply *reply)
 static void
 ngx_http_delta_redis_up(void *data, redisReply *reply)
 {
+    ngx_uint_t              troubled;
     ngx_http_delta_hub_t   *hub;
-    ngx_http_delta_link_t  *link = data;
+    ngx_http_delta_link_t  *other, *link = data;
 
     hub = link->hub;
 
@@ -145,15 +164,29 @@ ngx_http_delta_redis_up(void *data, redisReply *reply)
         return;
     }
 
+    other = ngx_http_delta_link_other(link);
+
+    if (other->ready && !ngx_http_delta_link_same(&link->addr, &other->addr)) {
+        ngx_http_delta_link_move(other);
+    }
+
     link->ready = 1;
 
     ngx_http_delta_metric(hub->worker, REDIS_CONNECTS, 1);
 
-    if (ngx_http_delta_redis_ready(hub)) {
-        ngx_log_error(NGX_LOG_NOTICE, hub->worker->log, 0,
-                      "delta: connected to %V", &hub->conf->name);
-        hub->link_up(hub);
+    if (!ngx_http_delta_redis_ready(hub)) {
+        return;
     }
+
+    troubled = hub->started || hub->troubles[NGX_HTTP_DELTA_UNREACHED].logged
+               || hub->troubles[NGX_HTTP_DELTA_REFUSED].logged;
+
+    ngx_memzero(hub->troubles, sizeof(hub->troubles));
+
+    ngx_log_error(NGX_LOG_NOTICE, hub->worker->log, 0,
+                  troubled ? "delta: Redis %V is back"
+                           : "delta: connected to Redis %V", &link->whom);
+    hub->link_up(hub);
 }
 
 
