@@ -105,6 +105,7 @@ typedef struct {
     ngx_shm_zone_t              *zone;      /* of the metrics */
     ngx_uint_t                   gateways;
     size_t                       max_command;   /* greatest of all */
+    ngx_msec_t                   goodbye;   /* longest of all gateways */
     ngx_uint_t                   claims;    /* some $delta_claim_ is used */
 
     ngx_http_delta_worker_t     *worker;    /* set by init process */
@@ -138,6 +139,7 @@ typedef struct {
 
     time_t                       heartbeat; /* seconds, 0: off */
     ngx_uint_t                   missed;
+    time_t                       drain;     /* seconds */
     size_t                       queue_bytes;
     ngx_uint_t                   queue_events;
     time_t                       queue_age;
@@ -372,6 +374,7 @@ struct ngx_http_delta_session_s {
     ngx_queue_t                  dirty;     /* of the worker's flush */
     ngx_queue_t                  wheel;     /* of the worker's wheel */
     time_t                       deadline;  /* next look, in seconds */
+    time_t                       leaves;    /* the worker exits: its turn */
 
     ngx_str_t                    user;
     ngx_str_t                    id;
@@ -414,7 +417,6 @@ struct ngx_http_delta_session_s {
     unsigned                     close_sent:1;
     unsigned                     close_received:1;
     unsigned                     control:1; /* has its control channel */
-    unsigned                     draining:1;
     unsigned                     ended:1;
 };
 

@@ -9,6 +9,9 @@
 #include "core/delta_name.h"
 
 
+#define NGX_HTTP_DELTA_MAX_DRAIN  3600      /* seconds */
+
+
 static void ngx_http_delta_conf_free_keys(void *data);
 static char *ngx_http_delta_conf_name(ngx_conf_t *cf, ngx_str_t *text,
     ngx_uint_t pattern, ngx_http_delta_name_t *name);
@@ -552,6 +555,32 @@ ngx_http_delta_conf_heartbeat(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
+ngx_http_delta_conf_drain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t                   n;
+    ngx_str_t                  *value;
+    ngx_http_delta_loc_conf_t  *dlcf = conf;
+
+    if (dlcf->drain != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    n = ngx_parse_time(&value[1], 1);
+
+    if (n == NGX_ERROR || n == 0 || n > NGX_HTTP_DELTA_MAX_DRAIN) {
+        return ngx_http_delta_conf_invalid(cf, cmd, &value[1],
+                                           "give a time from 1s to 1h");
+    }
+
+    dlcf->drain = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_delta_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     char                       *rv;
@@ -675,4 +704,27 @@ ngx_http_delta_conf_number(ngx_conf_t *cf, ngx_str_t *value, size_t skip,
     *number = n;
 
     return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_delta_conf_shutdown(ngx_cycle_t *cycle)
+{
+    ngx_core_conf_t             *ccf;
+    ngx_http_delta_main_conf_t  *mcf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_delta_module);
+
+    if (mcf && mcf->gateways && ccf->shutdown_timeout
+        && ccf->shutdown_timeout <= mcf->goodbye)
+    {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "\"worker_shutdown_timeout\" of %Mms may cut sessions "
+                      "off, give it more than the %Mms of \"delta_drain\" "
+                      "and \"lingering_timeout\"",
+                      ccf->shutdown_timeout, mcf->goodbye);
+    }
+
+    return NGX_OK;
 }

@@ -30,6 +30,8 @@ char *ngx_http_delta_conf_envelope(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_heartbeat(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_delta_conf_drain(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_delta_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -50,6 +52,12 @@ char *ngx_http_delta_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
 /* Builds the function library's text with the retention of delta_channel. */
 ngx_int_t ngx_http_delta_conf_library(ngx_conf_t *cf,
     ngx_http_delta_main_conf_t *mcf);
+
+/*
+ * Warns of a worker_shutdown_timeout that leaves no time for goodbye; not
+ * earlier than init module, for it may stand behind "http".
+ */
+ngx_int_t ngx_http_delta_conf_shutdown(ngx_cycle_t *cycle);
 
 
 #endif /* _NGX_HTTP_DELTA_CONF_H_INCLUDED_ */

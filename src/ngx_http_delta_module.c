@@ -135,6 +135,13 @@ static ngx_command_t  ngx_http_delta_directives[] = {
       0,
       NULL },
 
+    { ngx_string("delta_drain"),
+      NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE1,
+      ngx_http_delta_conf_drain,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("delta_queue"),
       NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE123,
       ngx_http_delta_conf_queue,
@@ -188,7 +195,7 @@ ngx_module_t  ngx_http_delta_module = {
     ngx_http_delta_directives,             /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_delta_conf_shutdown,          /* init module */
     ngx_http_delta_init_process,           /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -349,6 +356,7 @@ ngx_http_delta_create_loc_conf(ngx_conf_t *cf)
     conf->key_file = NGX_CONF_UNSET_PTR;
     conf->heartbeat = NGX_CONF_UNSET;
     conf->missed = 2;
+    conf->drain = NGX_CONF_UNSET;
     conf->queue_bytes = NGX_CONF_UNSET_SIZE;
     conf->queue_events = NGX_CONF_UNSET_UINT;
     conf->queue_age = NGX_CONF_UNSET;
@@ -408,6 +416,7 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_conf_merge_sec_value(conf->heartbeat, prev->heartbeat, 30);
+    ngx_conf_merge_sec_value(conf->drain, prev->drain, 10);
 
     /* one directive each: what it leaves out has its default */
 
@@ -448,6 +457,8 @@ static char *
 ngx_http_delta_check_loc_conf(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
 {
     const char                  *missing;
+    ngx_msec_t                   goodbye;
+    ngx_http_core_loc_conf_t    *clcf;
     ngx_http_delta_main_conf_t  *mcf;
 
     missing = NULL;
@@ -484,6 +495,10 @@ ngx_http_delta_check_loc_conf(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_delta_module);
     mcf->gateways++;
     mcf->max_command = ngx_max(mcf->max_command, conf->max_command);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    goodbye = conf->drain * 1000 + clcf->lingering_timeout;
+    mcf->goodbye = ngx_max(mcf->goodbye, goodbye);
 
     return NGX_CONF_OK;
 }

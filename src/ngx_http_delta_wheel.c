@@ -11,8 +11,6 @@
 
 #define NGX_HTTP_DELTA_ATTACH_TIME  15      /* seconds, Redis being up */
 #define NGX_HTTP_DELTA_GOODBYE      5       /* seconds, see session_finish */
-#define NGX_HTTP_DELTA_DRAIN        4       /* seconds to close all in */
-#define NGX_HTTP_DELTA_AFTER        2000    /* ms to spread reconnects over */
 
 
 static void ngx_http_delta_wheel_hurry(ngx_http_delta_worker_t *worker);
@@ -95,8 +93,9 @@ ngx_http_delta_wheel_tick_handler(ngx_event_t *ev)
 static void
 ngx_http_delta_wheel_hurry(ngx_http_delta_worker_t *worker)
 {
-    ngx_uint_t    i;
-    ngx_queue_t  *q, *sessions;
+    ngx_uint_t                 i;
+    ngx_queue_t               *q, *sessions;
+    ngx_http_delta_session_t  *s;
 
     for (i = 0; i < worker->nhubs; i++) {
         sessions = &worker->hubs[i].sessions;
@@ -105,8 +104,13 @@ ngx_http_delta_wheel_hurry(ngx_http_delta_worker_t *worker)
              q != ngx_queue_sentinel(sessions);
              q = ngx_queue_next(q))
         {
-            ngx_http_delta_wheel_schedule(
-                ngx_queue_data(q, ngx_http_delta_session_t, queue), 0);
+            s = ngx_queue_data(q, ngx_http_delta_session_t, queue);
+
+            /* who is saying goodbye keeps the time for it */
+
+            if (s->state != NGX_HTTP_DELTA_CLOSING) {
+                ngx_http_delta_wheel_schedule(s, 0);
+            }
         }
     }
 }
@@ -200,30 +204,33 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
 }
 
 
-/* Says when to come back, then when it is time; the close comes second. */
+/*
+ * Says when to come back, then when it is time; the close comes second.  The
+ * turn is kept apart from the deadline, which others bring forward.
+ */
 
 static time_t
 ngx_http_delta_wheel_drain(ngx_http_delta_session_t *s, time_t now)
 {
-    u_char     buf[NGX_INT_T_LEN + 32];
-    ngx_str_t  d;
+    u_char      buf[NGX_INT_T_LEN + 32];
+    ngx_str_t   d;
+    ngx_uint_t  after;
 
-    if (s->draining) {
-        if (now >= s->deadline) {
+    if (s->leaves) {
+        if (now >= s->leaves) {
             ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_DRAIN);
         }
 
-        return s->deadline;
+        return s->leaves;
     }
 
-    s->draining = 1;
+    after = (ngx_uint_t) ngx_random() % ((ngx_uint_t) s->conf->drain * 1000);
+    s->leaves = now + 1 + after / 1000;
 
     d.data = buf;
-    d.len = ngx_sprintf(buf, "{\"after_ms\":%ui}",
-                        (ngx_uint_t) ngx_random() % NGX_HTTP_DELTA_AFTER)
-            - buf;
+    d.len = ngx_sprintf(buf, "{\"after_ms\":%ui}", after) - buf;
 
     ngx_http_delta_session_send(s, "reconnect", &d);
 
-    return now + 1 + ngx_random() % NGX_HTTP_DELTA_DRAIN;
+    return s->leaves;
 }

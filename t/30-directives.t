@@ -35,6 +35,7 @@ my @directives = (
     [ delta_subscribe => 'hsl', 'world:default', '' ],
     [ delta_envelope => 'hsl', 'op', '', 'op op' ],
     [ delta_heartbeat => 'hsl', 'off', '', '1s missed=1 x' ],
+    [ delta_drain => 'hsl', '5s', '', '1s 2s' ],
     [ delta_queue => 'hsl', 'bytes=1m', '', 'bytes=1 bytes=1 bytes=1 x' ],
     [ delta_max_command => 'hsl', '1k', '', '1k 2k' ],
     [ delta_limit => 'hsl', 'rate=1r/m', '', 'rate=1r/m x x x' ],
@@ -106,6 +107,7 @@ good($_, $_, 'h') for
     'delta_origin https://a.example:8443 *.b.example https://*.c.example *;',
     'delta_envelope vtd;', 'delta_envelope type;', 'delta_envelope compact;',
     'delta_heartbeat 10s;', 'delta_heartbeat 1m missed=3;',
+    'delta_drain 1s;', 'delta_drain 1m;', 'delta_drain 1h;',
     'delta_queue bytes=64k events=10 age=1m;', 'delta_queue age=5s;',
     'delta_limit connections=1 channels=2 rate=3r/m;',
     'delta_subscribe user:$remote_user:inbox;',
@@ -186,6 +188,10 @@ for (
     [ join('; ', map { "delta_subscribe a$_" } 1 .. 33),
       qr/more than 32 times/ ],
     [ 'delta_envelope json', qr/give vtd, op, type or compact/ ],
+    [ 'delta_drain 0', qr/give a time from 1s to 1h/ ],
+    [ 'delta_drain 10ms', qr/give a time from 1s to 1h/ ],
+    [ 'delta_drain 2h', qr/give a time from 1s to 1h/ ],
+    [ 'delta_drain off', qr/give a time from 1s to 1h/ ],
     [ 'delta_heartbeat 0', qr/give a time, or off/ ],
     [ 'delta_heartbeat soon', qr/give a time, or off/ ],
     [ 'delta_heartbeat 1s beats=2', qr/it takes missed=number/ ],
@@ -286,6 +292,35 @@ for (
        "$_->[0] is taken with a warning") or diag($output);
 }
 
+
+# The time that nginx leaves its workers, wherever it stands.
+
+for (
+    [ 1, '15s', '' ],
+    [ 0, '16s', '' ],
+    [ 1, '20s', 'lingering_timeout 10s;' ],
+    [ 0, '8s', 'delta_drain 2s;' ],
+    [ 1, '7s', 'delta_drain 2s;' ],
+) {
+    my ($warns, $time, $text) = @$_;
+
+    for my $behind (0, 1) {
+        my $conf = $t->conf(http => $base,
+                            server => "location / { delta_gateway; $text }");
+        my $line = "worker_shutdown_timeout $time;\n";
+        my ($status, $output) = $t->nginx_t($behind ? "$conf$line"
+                                            : $conf =~ s/^events/$line$&/mr);
+        my $told = $output =~ /\[warn\] .*"worker_shutdown_timeout"\ of\ \d+ms
+                               .*the\ \d+ms\ of\ "delta_drain"/x;
+
+        ok($status == 0 && ($warns xor !$told),
+           "worker_shutdown_timeout $time $text "
+           . ($warns ? 'is too short' : 'is enough')) or diag($output);
+    }
+}
+
+unlike(($t->nginx_t("worker_shutdown_timeout 1s;\n" . $t->conf))[1],
+       qr/warn/, 'without a gateway it is nobody\'s business');
 
 done_testing;
 

@@ -25,6 +25,7 @@ delta_jwt aud=app;
 delta_limit connections=2 channels=2 rate=4r/m;
 delta_queue events=2;
 delta_heartbeat 7s missed=9;
+delta_drain 1s;
 delta_origin https://http.example;
 delta_envelope op;
 delta_max_command 200;
@@ -76,6 +77,7 @@ location /replace {
     delta_limit channels=3;
     delta_queue age=5s;
     delta_heartbeat 9s;
+    delta_drain 1h;
     delta_origin https://own.example;
     delta_max_command 1k;
 
@@ -282,6 +284,17 @@ END
            'and no other complaint hides the cause');
     $closed->stop_nginx;
 }
+
+# Leaving, last of all: whose share of which time is told.
+
+my @inherit = map { $t->ws('/inherit', @aud) } 1 .. 2;
+@own = map { $t->ws('/replace', @plain) } 1 .. 3;
+$_->read_json for @inherit, @own;
+ok($t->reload, 'reload');
+
+my @after = map { $_->read_until('reconnect')->{d}{after_ms} } @inherit, @own;
+is(scalar(grep { $_ < 1000 } @after[0, 1]), 2, 'delta_drain is inherited');
+ok((grep { $_ >= 1000 } @after[2 .. 4]), 'delta_drain is replaced');
 
 my @told = grep { ($t->read_file($_) // '') =~ /\Q$secret\E/
                   || ($closed->read_file($_) // '') =~ /\Q$secret\E/ }

@@ -107,6 +107,7 @@ my $server = <<'END';
             auth_request_set $who $upstream_http_x_user;
             delta_user $who;
             delta_gateway;
+            delta_drain 2s;
             delta_subscribe user:$delta_user;
             delta_subscribe user:$delta_user:inbox;
             delta_subscribe guild:* from=user:$delta_user:guilds;
