@@ -538,7 +538,7 @@ ngx_http_delta_link_timer_handler(ngx_event_t *ev)
     link = ev->data;
 
     if (link->peer.connection == NULL) {
-        if (!ngx_exiting) {
+        if (!ngx_exiting || link->hub->worker->nsessions) {
             ngx_http_delta_link_connect(link);
         }
 

@@ -10,6 +10,8 @@ package Delta::Follower;
 #   my @all = map { Delta::Follower->new($t, ws => '/gateway', token => …) } …;
 #   Delta::Follower->until(sub { … }, 10, @all);
 #
+#   is_deeply([ Delta::Follower->wrong(@all) ], []);
+#
 # Of each: {closes} codes, {after} of its "reconnect"s, {parting} events that
 # came between "reconnect" and the close, {sessions}, {twice}, {wrong}.
 
@@ -52,6 +54,18 @@ sub until {
     }
 
     return $value;
+}
+
+
+# What was lost, out of order, refused or to be fetched anew; forgets it.
+
+sub wrong {
+    my ($class, @all) = @_;
+
+    return map {
+        my $kind = $_->{kind};
+        map { "$kind: $_" } splice @{ $_->{wrong} };
+    } @all;
 }
 
 
@@ -165,6 +179,10 @@ sub event {
     } elsif (defined $c) {
         $self->number($c, $id, $d->{n});
 
+    } elsif ($t eq 'resync') {
+        push @{ $self->{wrong} }, "resync $d->{reason}";
+        @$self{qw(last next fresh)} = ({}, {}, 1);
+
     } elsif ($t ne 'heartbeat_ack') {
         push @{ $self->{wrong} }, "$t " . ($d->{reason} // $d->{code} // '');
     }
@@ -179,7 +197,7 @@ sub number {
         return;
     }
 
-    my $next = $self->{next}{$c} // 1;
+    my $next = $self->{next}{$c} // ($self->{fresh} ? $n : 1);
 
     push @{ $self->{wrong} }, "$c: $n, not $next" if $n != $next;
 
