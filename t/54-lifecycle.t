@@ -63,6 +63,7 @@ is(scalar(grep { $_->{parting} == 0 } @all), 0,
 
 # The time until the close is the session's own, whatever it is sent.
 
+$_->{closes} = [] for @all;
 $t->reload(conf(drain => '6s'));
 ok(watch(sub { ended() }, 20), 'as configured at the reload: another drain');
 
@@ -81,6 +82,9 @@ ok(watch(sub {
     }
     return keys %closed == @all;
 }, 20), 'all are closed');
+
+cmp_ok((sort { $b <=> $a } map { $_->{after}[0] // 0 } @all)[0], '>', 1000,
+       'the new delta_drain holds');
 
 my @early = grep { $closed{$_} - $told{$_} < $all[$_]{after}[0] / 1000 - 1.2 }
     0 .. $#all;
