@@ -122,8 +122,8 @@ typedef struct {
     ngx_http_delta_redis_conf_t *redis;
 
     ngx_uint_t                   gateway;   /* transports, 0: not a gateway */
-    ngx_str_t                    file;      /* where it stands */
-    ngx_uint_t                   line;
+    ngx_uint_t                   metrics;   /* delta_metrics */
+    ngx_str_t                    place;     /* file:line of either */
     ngx_array_t                 *rules;     /* ngx_http_delta_rule_t */
     ngx_array_t                 *origins;   /* ngx_str_t; NULL: same origin */
     ngx_uint_t                   envelope;  /* delta_envelope_t */
@@ -134,6 +134,7 @@ typedef struct {
     ngx_str_t                    jwt_issuer;
     time_t                       jwt_leeway;
     time_t                       jwt_grace;
+    ngx_str_t                    jwt_place; /* file:line */
     ngx_http_delta_key_file_t   *key_file;
     ngx_http_complex_value_t    *user;
 

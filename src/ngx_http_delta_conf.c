@@ -15,7 +15,10 @@
 static void ngx_http_delta_conf_free_keys(void *data);
 static char *ngx_http_delta_conf_name(ngx_conf_t *cf, ngx_str_t *text,
     ngx_uint_t pattern, ngx_http_delta_name_t *name);
+static void ngx_http_delta_conf_warn(ngx_conf_t *cf,
+    ngx_http_delta_rule_t *rule);
 static ngx_uint_t ngx_http_delta_conf_client(ngx_str_t *text);
+static ngx_uint_t ngx_http_delta_conf_capture(ngx_str_t *text);
 static ngx_uint_t ngx_http_delta_conf_uses(ngx_str_t *text, const char *name,
     ngx_uint_t whole);
 
@@ -54,7 +57,7 @@ char *
 ngx_http_delta_conf_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_str_t                          *value, text;
-    ngx_uint_t                          i;
+    ngx_uint_t                          i, optional, required;
     ngx_http_delta_loc_conf_t          *dlcf = conf;
     ngx_http_compile_complex_value_t    ccv;
 
@@ -62,6 +65,17 @@ ngx_http_delta_conf_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (ngx_http_delta_conf_once(cf, 1) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    dlcf->jwt_place = ngx_http_delta_conf_place(cf);
+    if (dlcf->jwt_place.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    optional = 0;
+    required = 0;
     dlcf->jwt = NGX_HTTP_DELTA_JWT_REQUIRED;
     value = cf->args->elts;
 
@@ -73,11 +87,13 @@ ngx_http_delta_conf_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
 
         if (ngx_strcmp(value[i].data, "optional") == 0) {
+            optional = 1;
             dlcf->jwt = NGX_HTTP_DELTA_JWT_OPTIONAL;
             continue;
         }
 
         if (ngx_strcmp(value[i].data, "required") == 0) {
+            required = 1;
             continue;
         }
 
@@ -131,6 +147,10 @@ ngx_http_delta_conf_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return ngx_http_delta_conf_invalid(cf, cmd, &value[i],
                    "it takes off alone, or any of optional, aud=, iss=, "
                    "token=$variable, leeway=time and grace=time");
+    }
+
+    if (optional && required) {
+        return "cannot be both optional and required";
     }
 
     return NGX_CONF_OK;
@@ -223,6 +243,12 @@ ngx_http_delta_conf_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "cannot be made of $delta_user, which it sets";
     }
 
+    if (ngx_http_delta_conf_capture(&value[1])) {
+        return "cannot be made of $1 to $9, which hold what the last regular "
+               "expression of all matched: give the group a name, "
+               "(?<name>...), and use $name";
+    }
+
     if (ngx_http_delta_conf_uses(&value[1], "upstream_http_", 0)) {
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "\"delta_user %V\" is the header of whichever "
@@ -237,7 +263,7 @@ ngx_http_delta_conf_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_delta_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    u_char                     *p;
+    u_char                     *p, *star, *last;
     ngx_str_t                  *value, *origin;
     ngx_uint_t                  i;
     ngx_http_delta_loc_conf_t  *dlcf = conf;
@@ -256,13 +282,16 @@ ngx_http_delta_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         p = ngx_strnstr(value[i].data, "://", value[i].len);
         p = p ? p + 3 : value[i].data;
 
+        last = value[i].data + value[i].len;
+        star = ngx_strlchr(value[i].data, last, '*');
+
         if (ngx_strcmp(value[i].data, "null") == 0
-            || p == value[i].data + value[i].len
-            || ngx_strlchr(p, value[i].data + value[i].len, '/'))
+            || p == last || ngx_strlchr(p, last, '/')
+            || (star && (star < p || ngx_strlchr(star + 1, last, '*'))))
         {
             return ngx_http_delta_conf_invalid(cf, cmd, &value[i],
                        "give scheme://host[:port] without a path, "
-                       "*.example.com or *");
+                       "*.example.com or *, with one * at most");
         }
 
         origin = ngx_array_push(dlcf->origins);
@@ -296,6 +325,10 @@ ngx_http_delta_conf_subscribe(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (dlcf->rules->nelts == NGX_HTTP_DELTA_MAX_RULES) {
         return "is given more than 32 times at one level";
+    }
+
+    if (ngx_http_delta_conf_once(cf, 2) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
     }
 
     rule = ngx_array_push(dlcf->rules);
@@ -341,13 +374,56 @@ ngx_http_delta_conf_subscribe(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         rv = ngx_http_delta_conf_name(cf, &in, 0, &rule->in);
     }
 
-    if (rv == NGX_CONF_OK && rule->channel.client && in.data == NULL) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "the client chooses \"%V\" freely, add in=set to "
-                           "check it", &value[1]);
+    if (rv == NGX_CONF_OK) {
+        ngx_http_delta_conf_warn(cf, rule);
     }
 
     return rv;
+}
+
+
+/* What in= checks is the channel's last segment, and nothing but that. */
+
+static void
+ngx_http_delta_conf_warn(ngx_conf_t *cf, ngx_http_delta_rule_t *rule)
+{
+    u_char                 *p;
+    ngx_str_t               front;
+    ngx_http_delta_name_t  *set;
+
+    set = rule->in.text.len ? &rule->in : &rule->from;
+
+    if (set->client) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "the client chooses the set \"%V\" freely, name "
+                           "it by what the client cannot choose, such as "
+                           "$delta_user", &set->text);
+    }
+
+    if (!rule->channel.client) {
+        return;
+    }
+
+    front = rule->channel.text;
+
+    if (rule->in.text.len == 0) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "the client chooses \"%V\" freely, add in=set to "
+                           "check it", &front);
+        return;
+    }
+
+    for (p = front.data + front.len; p > front.data && p[-1] != ':'; p--) {
+        /* void */
+    }
+
+    front.len = p - front.data;
+
+    if (ngx_http_delta_conf_client(&front)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "the client chooses \"%V\" freely, in= checks the "
+                           "last segment of a channel only", &front);
+    }
 }
 
 
@@ -369,6 +445,14 @@ ngx_http_delta_conf_name(ngx_conf_t *cf, ngx_str_t *text, ngx_uint_t pattern,
                        sizeof(ngx_http_complex_value_t))
         != NGX_OK)
     {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_delta_conf_capture(text)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" in \"delta_subscribe\" holds what the "
+                           "last regular expression of all matched, give the "
+                           "group a name, (?<name>...), and use $name", text);
         return NGX_CONF_ERROR;
     }
 
@@ -444,14 +528,43 @@ static ngx_uint_t
 ngx_http_delta_conf_client(ngx_str_t *text)
 {
     ngx_uint_t          i;
+    static const char  *begins[] = { "arg_", "http_", "cookie_" };
     static const char  *names[] = {
-        "$arg_", "${arg_", "$http_", "${http_", "$cookie_", "${cookie_",
-        "$args", "$query_string", "$uri", "$request_uri", "$document_uri"
+        "args", "query_string", "uri", "request_uri", "document_uri",
+        "request", "request_body", "request_filename", "content_type",
+        "ssl_server_name"
     };
+
+    for (i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+
+        if (ngx_http_delta_conf_uses(text, begins[i], 0)) {
+            return 1;
+        }
+    }
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 
-        if (ngx_strnstr(text->data, (char *) names[i], text->len)) {
+        if (ngx_http_delta_conf_uses(text, names[i], 1)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* $1 to $9 are those of whichever regex ran last, also of a map. */
+
+static ngx_uint_t
+ngx_http_delta_conf_capture(ngx_str_t *text)
+{
+    u_char  digit[2];
+
+    digit[1] = '\0';
+
+    for (digit[0] = '1'; digit[0] <= '9'; digit[0]++) {
+
+        if (ngx_http_delta_conf_uses(text, (char *) digit, 0)) {
             return 1;
         }
     }
@@ -596,6 +709,10 @@ ngx_http_delta_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (ngx_http_delta_conf_once(cf, 1) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
@@ -649,6 +766,10 @@ ngx_http_delta_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         || dlcf->limit_rate != NGX_CONF_UNSET_UINT)
     {
         return "is duplicate";
+    }
+
+    if (ngx_http_delta_conf_once(cf, 1) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
     }
 
     value = cf->args->elts;

@@ -22,6 +22,10 @@ char *ngx_http_delta_conf_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_user(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_delta_conf_gateway(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_delta_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_delta_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_subscribe(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -48,6 +52,23 @@ char *ngx_http_delta_conf_number(ngx_conf_t *cf, ngx_str_t *value,
 /* Complains of a parameter; hint says what the directive takes. */
 char *ngx_http_delta_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *hint);
+
+/*
+ * Complains of a parameter that is given twice: "key=" with any value, or the
+ * same word.  They begin at that argument.
+ */
+char *ngx_http_delta_conf_once(ngx_conf_t *cf, ngx_uint_t first);
+
+/* The file:line that is being read; NULL data: out of memory. */
+ngx_str_t ngx_http_delta_conf_place(ngx_conf_t *cf);
+
+/* An "if" without a handler of its own keeps that of the location. */
+void ngx_http_delta_conf_if(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *prev,
+    ngx_http_delta_loc_conf_t *conf);
+
+/* What a merged location lacks, or has too much. */
+char *ngx_http_delta_conf_check(ngx_conf_t *cf,
+    ngx_http_delta_loc_conf_t *conf);
 
 /* Builds the function library's text with the retention of delta_channel. */
 ngx_int_t ngx_http_delta_conf_library(ngx_conf_t *cf,

@@ -36,6 +36,10 @@ ngx_http_delta_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (ngx_http_delta_conf_once(cf, 2) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_delta_module);
 
     redis = ngx_pcalloc(cf->pool, sizeof(ngx_http_delta_redis_conf_t));
@@ -281,6 +285,10 @@ ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t                       i;
     ngx_http_delta_main_conf_t      *mcf = conf;
     ngx_http_delta_channel_conf_t   *channel;
+
+    if (ngx_http_delta_conf_once(cf, 2) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     value = cf->args->elts;
 

@@ -23,12 +23,6 @@ static char *ngx_http_delta_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_delta_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
-static char *ngx_http_delta_check_loc_conf(ngx_conf_t *cf,
-    ngx_http_delta_loc_conf_t *conf);
-static char *ngx_http_delta_gateway(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static char *ngx_http_delta_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 static ngx_int_t ngx_http_delta_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_delta_init_hubs(ngx_http_delta_worker_t *worker,
     ngx_cycle_t *cycle);
@@ -102,7 +96,7 @@ static ngx_command_t  ngx_http_delta_directives[] = {
 
     { ngx_string("delta_gateway"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
-      ngx_http_delta_gateway,
+      ngx_http_delta_conf_gateway,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -165,7 +159,7 @@ static ngx_command_t  ngx_http_delta_directives[] = {
 
     { ngx_string("delta_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
-      ngx_http_delta_metrics,
+      ngx_http_delta_conf_metrics,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -374,19 +368,8 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ngx_http_delta_loc_conf_t  *prev = parent;
     ngx_http_delta_loc_conf_t  *conf = child;
-    ngx_http_core_loc_conf_t   *clcf;
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->noname && prev->gateway && clcf->handler == NULL) {
-
-        /* an "if" within the gateway's location, without a handler of its */
-
-        conf->gateway = prev->gateway;
-        conf->file = prev->file;
-        conf->line = prev->line;
-        clcf->handler = ngx_http_delta_gateway_handler;
-    }
+    ngx_http_delta_conf_if(cf, prev, conf);
 
     ngx_conf_merge_ptr_value(conf->redis, prev->redis, NULL);
     ngx_conf_merge_ptr_value(conf->rules, prev->rules, NULL);
@@ -402,6 +385,7 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->jwt_issuer = prev->jwt_issuer;
         conf->jwt_leeway = prev->jwt_leeway;
         conf->jwt_grace = prev->jwt_grace;
+        conf->jwt_place = prev->jwt_place;
     }
 
     ngx_conf_merge_uint_value(conf->jwt, prev->jwt, NGX_HTTP_DELTA_JWT_OFF);
@@ -449,114 +433,7 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_init_uint_value(conf->limit_channels, 512);
     ngx_conf_init_uint_value(conf->limit_rate, 120);
 
-    return ngx_http_delta_check_loc_conf(cf, conf);
-}
-
-
-static char *
-ngx_http_delta_check_loc_conf(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
-{
-    const char                  *missing;
-    ngx_msec_t                   goodbye;
-    ngx_http_core_loc_conf_t    *clcf;
-    ngx_http_delta_main_conf_t  *mcf;
-
-    missing = NULL;
-
-    if (conf->jwt != NGX_HTTP_DELTA_JWT_OFF && conf->key_file == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"delta_jwt\" needs \"delta_jwt_key_file\", the JWK "
-                      "Set that verifies the tokens, at the same or an outer "
-                      "level");
-        return NGX_CONF_ERROR;
-    }
-
-    if (!conf->gateway) {
-        return NGX_CONF_OK;
-    }
-
-    if (conf->redis == NULL) {
-        missing = "\"delta_redis redis://host:port\"";
-
-    } else if (conf->rules == NULL) {
-        missing = "\"delta_subscribe channel\"";
-
-    } else if (conf->jwt == NGX_HTTP_DELTA_JWT_OFF && conf->user == NULL) {
-        missing = "an identity, by \"delta_jwt\" or \"delta_user\"";
-    }
-
-    if (missing) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"delta_gateway\" in %V:%ui needs %s at the same or "
-                      "an outer level", &conf->file, conf->line, missing);
-        return NGX_CONF_ERROR;
-    }
-
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_delta_module);
-    mcf->gateways++;
-    mcf->max_command = ngx_max(mcf->max_command, conf->max_command);
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    goodbye = conf->drain * 1000 + clcf->lingering_timeout;
-    mcf->goodbye = ngx_max(mcf->goodbye, goodbye);
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_delta_gateway(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_str_t                  *value;
-    ngx_uint_t                  i;
-    ngx_http_core_loc_conf_t   *clcf;
-    ngx_http_delta_loc_conf_t  *dlcf = conf;
-
-    if (dlcf->gateway) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_strcmp(value[i].data, "websocket") == 0) {
-            dlcf->gateway |= NGX_HTTP_DELTA_WS;
-
-        } else if (ngx_strcmp(value[i].data, "sse") == 0) {
-            dlcf->gateway |= NGX_HTTP_DELTA_SSE;
-
-        } else {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid transport \"%V\", give websocket, "
-                               "sse, or nothing for both", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (dlcf->gateway == 0) {
-        dlcf->gateway = NGX_HTTP_DELTA_WS | NGX_HTTP_DELTA_SSE;
-    }
-
-    dlcf->file = cf->conf_file->file.name;
-    dlcf->line = cf->conf_file->line;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_delta_gateway_handler;
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_delta_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_delta_metrics_handler;
-
-    return NGX_CONF_OK;
+    return ngx_http_delta_conf_check(cf, conf);
 }
 
 

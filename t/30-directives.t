@@ -76,7 +76,7 @@ for (@directives) {
         qr/invalid number of arguments in "$name" directive/,
         "$name $_;", substr($where, 0, 1), $outer) for @wrong;
 
-    next if $list{$name} || $name eq 'delta_metrics';
+    next if $list{$name};
 
     bad("$name given twice", qr/"$name" directive is duplicate in .*:\d+/,
         "$text $text", substr($where, 0, 1), $outer);
@@ -173,6 +173,9 @@ for (
     [ 'delta_origin https://a/', qr{give scheme://host\[:port\] without} ],
     [ 'delta_origin https://', qr{give scheme://host\[:port\] without} ],
     [ 'delta_origin ""', qr{give scheme://host\[:port\] without} ],
+    [ 'delta_origin https://*.a.*', qr/with one \* at most/ ],
+    [ 'delta_origin **', qr/with one \* at most/ ],
+    [ 'delta_origin *://a.example', qr{give scheme://host\[:port\] without} ],
     [ 'delta_subscribe ""', $name ], [ 'delta_subscribe a::b', $name ],
     [ 'delta_subscribe a:', $name ], [ 'delta_subscribe "a b"', $name ],
     [ 'delta_subscribe *:a from=', $name ], [ 'delta_subscribe a in=', $name ],
@@ -185,6 +188,11 @@ for (
     [ 'delta_subscribe a:* from=b in=c', qr/cannot have both from= and in=/ ],
     [ 'delta_subscribe a to=b', qr/it takes from=set, in=set and on_request/ ],
     [ 'delta_subscribe $nothing', qr/unknown "nothing" variable/ ],
+    [ 'delta_subscribe room:$1', qr/"room:\$1" .* give the group a name/ ],
+    [ 'delta_subscribe a:$9x on_request', qr/give the group a name/ ],
+    [ 'delta_subscribe a in=user:$2', qr/give the group a name/ ],
+    [ 'delta_subscribe a:* from=user:$2', qr/give the group a name/ ],
+    [ 'delta_user x-$1', qr/cannot be made of \$1 to \$9/ ],
     [ join('; ', map { "delta_subscribe a$_" } 1 .. 33),
       qr/more than 32 times/ ],
     [ 'delta_envelope json', qr/give vtd, op, type or compact/ ],
@@ -211,6 +219,60 @@ for (
     bad(substr($_->[0], 0, 50), $_->[1], "$_->[0];", 'h');
 }
 
+# A parameter given twice would silently be the second one.
+
+for (
+    [ "delta_redis $r prefix=a: prefix=b:", 'prefix=b:' ],
+    [ "delta_redis $r read_timeout=1s read_timeout=1s", 'read_timeout=1s' ],
+    [ 'delta_channel a keep=1h keep=2h', 'keep=2h' ],
+    [ 'delta_channel a keep=1h replay=1 replay=2', 'replay=2' ],
+    [ 'delta_jwt aud=a aud=b', 'aud=b' ],
+    [ 'delta_jwt optional optional', 'optional' ],
+    [ 'delta_jwt token=$arg_a iss=a token=$arg_b', 'token=$arg_b' ],
+    [ 'delta_subscribe a on_request on_request', 'on_request' ],
+    [ 'delta_subscribe a in=b in=c', 'in=c' ],
+    [ 'delta_subscribe a:* from=b from=c', 'from=c' ],
+    [ 'delta_queue age=1s age=2s', 'age=2s' ],
+    [ 'delta_limit rate=1r/m channels=1 rate=2r/m', 'rate=2r/m' ],
+) {
+    my ($name) = split / /, $_->[0];
+
+    bad("given twice: $_->[0]",
+        qr/duplicate parameter "\Q$_->[1]\E" of "$name", give each once in /,
+        "$_->[0];", 'h');
+}
+
+bad('delta_jwt optional and required', qr/cannot be both optional and requ/,
+    "delta_jwt $_;", 'h') for 'optional required', 'required optional';
+
+for my $transport (qw(websocket sse)) {
+    bad("$transport given twice", qr/duplicate parameter "$transport"/,
+        "delta_gateway $transport $transport;", 'l', $base);
+}
+
+
+# One location, one that answers.
+
+my $shares = qr/shares its location with another .* a location of its own in/;
+my $shared = qr/in \S+:\d+ shares its location with another/;
+
+bad('delta_gateway and delta_metrics', $shares,
+    'delta_gateway; delta_metrics;', 'l', $base);
+bad('delta_metrics and delta_gateway', $shares,
+    'delta_metrics; delta_gateway;', 'l', $base);
+bad('proxy_pass and delta_gateway', $shares,
+    'proxy_pass http://127.0.0.1; delta_gateway;', 'l', $base);
+bad('delta_gateway and proxy_pass', qr/"delta_gateway" $shared/,
+    'delta_gateway; proxy_pass http://127.0.0.1;', 'l', $base);
+bad('delta_metrics and empty_gif', qr/"delta_metrics" $shared/,
+    'delta_metrics; empty_gif;', 'l');
+
+good('a gateway with what is no handler', 'delta_gateway; auth_request /a;
+     if ($arg_a) { set $b 1; } limit_except GET { deny all; }
+     if ($arg_b) { proxy_pass http://127.0.0.1; } location /b { empty_gif; }',
+     'l', $base);
+
+
 bad('delta_gateway polling', qr/give websocket, sse, or nothing for both/,
     'delta_gateway polling;', 'l', $base);
 
@@ -229,8 +291,11 @@ bad('a gateway without identity', qr/$in an identity, by "delta_jwt" or/,
 bad('a gateway with delta_jwt off', qr/$in an identity/,
     'delta_gateway; delta_subscribe a; delta_jwt off;', 'l',
     "$redis delta_jwt_key_file jwks.json; delta_jwt;");
-bad('delta_jwt without keys', qr/"delta_jwt" needs "delta_jwt_key_file", /,
+bad('delta_jwt without keys',
+    qr{"delta_jwt" in \S+/test\.conf:\d+ needs "delta_jwt_key_file", },
     'delta_jwt;', 'l');
+bad('delta_jwt without keys says where it stands, not where it reaches',
+    qr{"delta_jwt" in \S+/test\.conf:8 needs}, "\ndelta_jwt;", 'top');
 bad('delta_jwt optional without keys', qr/needs "delta_jwt_key_file", the JWK/,
     'delta_jwt optional;', 'h');
 
@@ -280,6 +345,13 @@ for (
       qr/the client chooses "space:\$arg_id" freely, add in=set/ ],
     [ 'delta_subscribe ${http_x}:a', qr/freely, add in=set/ ],
     [ 'delta_subscribe a:$cookie_a on_request', qr/freely, add in=set/ ],
+    [ 'delta_subscribe a:$request_uri', qr/freely, add in=set/ ],
+    [ 'delta_subscribe space:$arg_id in=user:$arg_user:spaces',
+      qr/chooses the set "user:\$arg_user:spaces" freely, name it by what/ ],
+    [ 'delta_subscribe space:* from=user:${http_x}:spaces',
+      qr/chooses the set "user:\$\{http_x\}:spaces" freely/ ],
+    [ 'delta_subscribe $arg_kind:$arg_id in=user:$remote_user:spaces',
+      qr/chooses "\$arg_kind:" freely, in= checks the last segment/ ],
     [ 'delta_user $upstream_http_x_user',
       qr/header of whichever upstream .* take it over with auth_request_set/ ],
     [ 'delta_user ${upstream_http_x_user}', qr/with auth_request_set/ ],
@@ -321,6 +393,20 @@ for (
 
 unlike(($t->nginx_t("worker_shutdown_timeout 1s;\n" . $t->conf))[1],
        qr/warn/, 'without a gateway it is nobody\'s business');
+# No warning where there is nothing to be warned of.
+
+for (
+    'set $args_x 1; delta_subscribe a:$args_x;',
+    'delta_subscribe space:$arg_id in=user:$remote_user:spaces;',
+    'auth_request_set $who $upstream_http_x_user; delta_user $who;',
+    "delta_redis $r/0;", "delta_redis $r/3 prefix=a:;",
+) {
+    my ($status, $output) = test($_, 's');
+
+    ok($status == 0 && $output !~ /\[warn\]/, "no warning of: $_")
+        or diag($output);
+}
+
 
 done_testing;
 
@@ -331,6 +417,10 @@ sub test {
     my ($text, $level, $outer) = @_;
 
     my %at = map { $_ => $_ eq $level ? $text : '' } qw(m h s l);
+
+    return $t->nginx_t("%%GLOBALS%% events { }\nhttp { $text "
+                       . "server { location /a { } } }")
+        if $level eq 'top';
 
     return $t->nginx_t($t->conf(main => $at{m},
         http => ($outer // '') . $at{h},

@@ -1,0 +1,236 @@
+
+/*
+ * Copyright (C) Delta contributors
+ */
+
+
+#include "ngx_http_delta_conf.h"
+#include "ngx_http_delta_handler.h"
+#include "ngx_http_delta_metrics.h"
+
+
+static char *ngx_http_delta_conf_handler(ngx_conf_t *cf,
+    ngx_http_handler_pt handler, ngx_http_delta_loc_conf_t *dlcf);
+
+
+char *
+ngx_http_delta_conf_gateway(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                  *value;
+    ngx_uint_t                  i;
+    ngx_http_delta_loc_conf_t  *dlcf = conf;
+
+    if (dlcf->gateway) {
+        return "is duplicate";
+    }
+
+    if (ngx_http_delta_conf_once(cf, 1) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "websocket") == 0) {
+            dlcf->gateway |= NGX_HTTP_DELTA_WS;
+
+        } else if (ngx_strcmp(value[i].data, "sse") == 0) {
+            dlcf->gateway |= NGX_HTTP_DELTA_SSE;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid transport \"%V\", give websocket, "
+                               "sse, or nothing for both", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (dlcf->gateway == 0) {
+        dlcf->gateway = NGX_HTTP_DELTA_WS | NGX_HTTP_DELTA_SSE;
+    }
+
+    return ngx_http_delta_conf_handler(cf, ngx_http_delta_gateway_handler,
+                                       dlcf);
+}
+
+
+char *
+ngx_http_delta_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_delta_loc_conf_t  *dlcf = conf;
+
+    if (dlcf->metrics) {
+        return "is duplicate";
+    }
+
+    dlcf->metrics = 1;
+
+    return ngx_http_delta_conf_handler(cf, ngx_http_delta_metrics_handler,
+                                       dlcf);
+}
+
+
+/* nginx lets the last one win, and the other never answers. */
+
+static char *
+ngx_http_delta_conf_handler(ngx_conf_t *cf, ngx_http_handler_pt handler,
+    ngx_http_delta_loc_conf_t *dlcf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "shares its location with another directive that answers "
+               "requests, give each a location of its own";
+    }
+
+    clcf->handler = handler;
+    dlcf->place = ngx_http_delta_conf_place(cf);
+
+    return dlcf->place.data ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+void
+ngx_http_delta_conf_if(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *prev,
+    ngx_http_delta_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (!clcf->noname || clcf->handler
+        || (prev->gateway == 0 && prev->metrics == 0))
+    {
+        return;
+    }
+
+    conf->gateway = prev->gateway;
+    conf->metrics = prev->metrics;
+    conf->place = prev->place;
+
+    clcf->handler = prev->gateway ? ngx_http_delta_gateway_handler
+                                  : ngx_http_delta_metrics_handler;
+}
+
+
+char *
+ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
+{
+    const char                  *missing;
+    ngx_msec_t                   goodbye;
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_delta_main_conf_t  *mcf;
+
+    missing = NULL;
+
+    if (conf->jwt != NGX_HTTP_DELTA_JWT_OFF && conf->key_file == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"delta_jwt\" in %V needs \"delta_jwt_key_file\", the "
+                      "JWK Set that verifies the tokens, at the same or an "
+                      "outer level", &conf->jwt_place);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if ((conf->gateway && clcf->handler != ngx_http_delta_gateway_handler)
+        || (conf->metrics && clcf->handler != ngx_http_delta_metrics_handler))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%s\" in %V shares its location with another "
+                      "directive that answers requests, give each a location "
+                      "of its own",
+                      conf->gateway ? "delta_gateway" : "delta_metrics",
+                      &conf->place);
+        return NGX_CONF_ERROR;
+    }
+
+    if (!conf->gateway) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->redis == NULL) {
+        missing = "\"delta_redis redis://host:port\"";
+
+    } else if (conf->rules == NULL) {
+        missing = "\"delta_subscribe channel\"";
+
+    } else if (conf->jwt == NGX_HTTP_DELTA_JWT_OFF && conf->user == NULL) {
+        missing = "an identity, by \"delta_jwt\" or \"delta_user\"";
+    }
+
+    if (missing) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"delta_gateway\" in %V needs %s at the same or an "
+                      "outer level", &conf->place, missing);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_delta_module);
+    mcf->gateways++;
+    mcf->max_command = ngx_max(mcf->max_command, conf->max_command);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    goodbye = conf->drain * 1000 + clcf->lingering_timeout;
+    mcf->goodbye = ngx_max(mcf->goodbye, goodbye);
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_str_t
+ngx_http_delta_conf_place(ngx_conf_t *cf)
+{
+    size_t      len;
+    ngx_str_t   place;
+    ngx_str_t  *file;
+
+    file = &cf->conf_file->file.name;
+    len = file->len + 1 + NGX_INT_T_LEN;
+
+    place.len = 0;
+    place.data = ngx_pnalloc(cf->pool, len);
+
+    if (place.data) {
+        place.len = ngx_snprintf(place.data, len, "%V:%ui", file,
+                                 cf->conf_file->line)
+                    - place.data;
+    }
+
+    return place;
+}
+
+
+char *
+ngx_http_delta_conf_once(ngx_conf_t *cf, ngx_uint_t first)
+{
+    u_char      *p;
+    size_t       len;
+    ngx_str_t   *value;
+    ngx_uint_t   i, k;
+
+    value = cf->args->elts;
+
+    for (i = first; i < cf->args->nelts; i++) {
+
+        p = ngx_strlchr(value[i].data, value[i].data + value[i].len, '=');
+        len = p ? (size_t) (p + 1 - value[i].data) : value[i].len + 1;
+
+        /* a word is compared with its final zero */
+
+        for (k = first; k < i; k++) {
+
+            if (ngx_strncmp(value[i].data, value[k].data, len) == 0) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "duplicate parameter \"%V\" of \"%V\", "
+                                   "give each once", &value[i], &value[0]);
+                return NGX_CONF_ERROR;
+            }
+        }
+    }
+
+    return NGX_CONF_OK;
+}
