@@ -692,10 +692,7 @@ sub later {
 
 
 sub load_library {
-    open my $fh, '<:raw', "$Delta::TOP/src/redis/delta.lua" or die $!;
-    local $/;
-
-    $t->redis('FUNCTION', 'LOAD', 'REPLACE', scalar <$fh>);
+    $t->redis('FUNCTION', 'LOAD', 'REPLACE', $t->library);
 }
 
 

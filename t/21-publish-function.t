@@ -9,11 +9,7 @@ use Delta;
 my $t = Delta->new;
 my $port = $t->start_redis;
 
-my $library = do {
-    open my $fh, '<:raw', "$Delta::TOP/src/redis/delta.lua" or die $!;
-    local $/;
-    <$fh>;
-};
+my $library = $t->library;
 
 my $event = '{"t":"patch","d":{"entity_type":"user"}}';
 my $id = qr/^\d+-\d+$/;

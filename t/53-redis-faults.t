@@ -271,11 +271,7 @@ sub refused {
 
 sub library {
     my $version = version();
-    my $text = do {
-        open my $fh, '<:raw', "$Delta::TOP/src/redis/delta.lua" or die $!;
-        local $/;
-        <$fh>;
-    };
+    my $text = $t->library;
 
     ok($version, 'the library was loaded by the gateway');
     $t->redis('FUNCTION', 'DELETE', 'delta');

@@ -3,7 +3,9 @@
 -- Copyright (C) Delta contributors
 
 -- The function library: what must happen in Redis at once.  The gateway loads
--- it when the version there is older; names of functions never change.
+-- it when the version there is older; names of functions never change.  It is
+-- this file, then presence.lua and leases.lua; without them publishing works,
+-- and a gateway that comes replaces it.
 --
 --   FCALL delta_publish 1 <channel> <event JSON> [<source>/<n>]  ->  id
 --   FCALL delta_tick 1 <channel>  ->  ms
@@ -20,7 +22,7 @@
 -- A publisher to guild:* needs these rights: +fcall +publish +xadd +xtrim
 -- +xrevrange +expire +hget +hset  ~guild:* ~delta:{guild:*  &guild:*
 
-local VERSION = 2
+local VERSION = 3
 
 -- Rows of {pattern, keep in ms, entries}, longest literal prefix first; "*"
 -- stands for one segment.  The gateway writes its own over the next line.
@@ -243,9 +245,3 @@ end
 redis.register_function('delta_publish', publish)
 redis.register_function('delta_epoch', epoch)
 redis.register_function('delta_tick', tick)
-
-redis.register_function({
-    function_name = 'delta_version',
-    callback = function() return VERSION end,
-    flags = { 'no-writes' },
-})

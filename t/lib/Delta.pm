@@ -326,6 +326,21 @@ sub redis {
 }
 
 
+# The text of the function library, put together as the build does.
+
+sub library {
+    my $text = '';
+
+    for my $part (qw(delta presence leases)) {
+        open my $fh, '<:raw', "$TOP/src/redis/$part.lua" or die "$part: $!";
+        local $/;
+        $text .= <$fh>;
+    }
+
+    return $text;
+}
+
+
 # Publishes as a backend does; answers the id.
 
 sub publish {
