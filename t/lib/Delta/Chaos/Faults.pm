@@ -1,0 +1,369 @@
+package Delta::Chaos::Faults;
+
+# Copyright (C) Delta contributors
+
+# What goes wrong, and when: three streams of faults, all drawn from the seed
+# before the run begins.  Redis and the link to it fail one at a time, so do
+# nginx's processes, and clients are cut and stalled meanwhile.
+#
+# %MAY says which resyncs a fault excuses; everything else excuses none.
+
+use strict;
+use warnings;
+
+use Delta::Redis;
+use Time::HiRes qw(time);
+
+# kind => [ least, most seconds ] from its begin to its end
+my %REDIS = (
+    kill => [ 0.05, 2 ],                # and again from the append only file
+    restart => [ 0.05, 0.5 ],           # in good order
+    kill_pubsub => [ 0, 0 ],
+    kill_normal => [ 0, 0 ],
+    pause => [ 0.2, 2.5 ],
+    swallow => [ 0.3, 4 ],
+    mute => [ 0.3, 4 ],
+    forget => [ 1.5, 3 ],
+    reset => [ 0, 0 ],
+    overflow => [ 0.3, 0.6 ],
+    trim => [ 0, 0 ],
+);
+
+my %SERVER = (
+    reload => [ 0, 0 ],
+    reloads => [ 0, 0 ],                # three within a second
+    kill_worker => [ 0, 0 ],
+    stop_worker => [ 1, 3 ],
+);
+
+our %MAY = (
+    trim => { history_gap => 20 },      # seconds after it, on that channel
+    flush => { history_gap => 30, epoch_changed => 1000 },
+);
+
+
+sub new {
+    my ($class, %opt) = @_;
+
+    my $self = bless { happened => [], count => {}, later => [], %opt }, $class;
+    my $random = $self->{random};
+
+    $self->{plan} = [ sort { $a->[0] <=> $b->[0] }
+        $self->draw(\%REDIS, 0.3, 2.5), $self->draw(\%SERVER, 1, 4),
+        $self->draw_clients ];
+
+    return $self;
+}
+
+
+# Each kind once before any comes again; [ time, kind, length, number ].
+
+sub draw {
+    my ($self, $kinds, $least, $most) = @_;
+
+    my $random = $self->{random};
+    my $time = $random->between(1, 3);
+    my (@plan, @deck);
+
+    while (1) {
+        if (!@deck) {
+            @deck = $random->shuffle(sort keys %$kinds);
+
+            # rarely, as all clients that were away must fetch after it
+            push @deck, 'flush'
+                if $kinds == \%REDIS && @plan && $random->number < 0.5;
+        }
+
+        my $kind = shift @deck;
+        my $length = $random->between(@{ $kinds->{$kind} || [ 0, 0 ] });
+
+        last if $time + $length > $self->{seconds} - 2;
+
+        push @plan, [ $time, $kind, $length, $random->number ];
+        $time += $length + $random->between($least, $most);
+    }
+
+    return @plan;
+}
+
+
+sub draw_clients {
+    my ($self) = @_;
+
+    my $random = $self->{random};
+    my $time = 1;
+    my @plan;
+
+    while (($time += $random->between(0.02, 0.4)) < $self->{seconds}) {
+        my $kind = $random->one(qw(rst rst rst fin fin fin stall));
+        push @plan, [ $time, $kind, $random->between(1, 8), $random->number ];
+    }
+
+    return @plan;
+}
+
+
+# What is due by now begins or ends; false when all is over.
+
+sub tick {
+    my ($self, $now) = @_;
+
+    my @due = grep { $_->[0] <= $now } @{ $self->{later} };
+    @{ $self->{later} } = grep { $_->[0] > $now } @{ $self->{later} };
+    $_->[1]->() for @due;
+
+    while (@{ $self->{plan} } && $self->{plan}[0][0] <= $now - $self->{start}) {
+        my ($time, $kind, $length, $number) = @{ shift @{ $self->{plan} } };
+        my $begin = "do_$kind";
+
+        $self->{count}{$kind}++;
+
+        if ($kind =~ /^(?:rst|fin|stall)$/) {
+            my $clients = $self->{clients};
+            my $client = $clients->[ $number * @$clients ];
+            $kind eq 'stall' ? $client->stall($length) : $client->cut($kind);
+            next;
+        }
+
+        my $fault = { kind => $kind, at => $now, end => $now + $length };
+        push @{ $self->{happened} }, $fault;
+        $self->$begin($length, $number, $fault);
+    }
+
+    return @{ $self->{plan} } || @{ $self->{later} };
+}
+
+
+sub later {
+    my ($self, $seconds, $code) = @_;
+
+    push @{ $self->{later} }, [ time + $seconds, $code ];
+}
+
+
+# Whether a resync is excused; by what, or nothing.
+
+sub excuse {
+    my ($self, $client, $channel, $reason) = @_;
+
+    my $now = time;
+
+    for my $fault (reverse @{ $self->{happened} }) {
+        my $span = ($MAY{ $fault->{kind} } || {})->{$reason} or next;
+
+        next if $now > $fault->{end} + $span;
+        next if $fault->{channels} && defined $channel
+                && !$fault->{channels}{$channel};
+
+        return $fault->{kind};
+    }
+
+    return $reason eq 'epoch_changed' ? $self->nobody_left : undef;
+}
+
+
+# A new worker cannot tell a restarted Redis from another; an old one can, but
+# does not connect any more if it was told to quit while Redis was away.
+
+sub nobody_left {
+    my ($self) = @_;
+
+    my @happened = @{ $self->{happened} };
+
+    for my $away (grep { $_->{kind} =~ /^(?:kill|restart)$/ } @happened) {
+        return 'reload while Redis was away'
+            if grep { $_->{kind} =~ /reload|kill_worker/
+                      && $_->{end} > $away->{at} - 1
+                      && $_->{at} < $away->{end} + 6 } @happened;
+    }
+
+    return;
+}
+
+
+sub redis {
+    my ($self, @command) = @_;
+
+    return Delta::Redis->new($self->{t}{redis_port})->command(@command);
+}
+
+
+sub do_kill {
+    my ($self, $length) = @_;
+
+    $self->{t}->stop_redis('KILL');
+    $self->later($length, sub { $self->redis_up });
+}
+
+
+sub do_restart {
+    my ($self, $length) = @_;
+
+    $self->{t}->stop_redis('TERM');
+    $self->later($length, sub { $self->redis_up });
+}
+
+
+# Without waiting: clients and publishers find out by themselves.
+
+sub redis_up {
+    my ($self) = @_;
+
+    my $t = $self->{t};
+
+    $t->spawn('redis', 'redis.log', 'redis-server', '--port', $t->{redis_port},
+              '--bind', '127.0.0.1', '--dir', $t->dir,
+              @{ $t->{redis_args} });
+}
+
+
+sub do_kill_pubsub {
+    my ($self) = @_;
+
+    $self->redis(qw(CLIENT KILL TYPE pubsub));
+}
+
+
+sub do_kill_normal {
+    my ($self) = @_;
+
+    $self->redis(qw(CLIENT KILL TYPE normal SKIPME yes));
+}
+
+
+sub do_pause {
+    my ($self, $length, $number) = @_;
+
+    $self->redis('CLIENT', 'PAUSE', int($length * 1000),
+                 $number < 0.3 ? 'WRITE' : 'ALL');
+    $self->later($length, sub { });
+}
+
+
+sub link_fails {
+    my ($self, $mode, $length) = @_;
+
+    $self->{proxy}->mode($mode);
+    $self->later($length, sub { $self->{proxy}->mode('pass') });
+}
+
+
+sub do_swallow {
+    my ($self, $length) = @_;
+
+    $self->link_fails('swallow', $length);
+}
+
+
+sub do_mute {
+    my ($self, $length) = @_;
+
+    $self->link_fails('mute', $length);
+}
+
+
+sub do_forget {
+    my ($self, $length) = @_;
+
+    $self->link_fails('forget', $length);
+}
+
+
+sub do_reset {
+    my ($self) = @_;
+
+    $self->{proxy}->mode('reset');
+}
+
+
+# More than Redis wants to hold for a subscriber.
+
+sub do_overflow {
+    my ($self, $length) = @_;
+
+    my $set = sub {
+        $self->redis('CONFIG', 'SET', 'client-output-buffer-limit',
+                     "pubsub $_[0]");
+    };
+
+    $set->('1 1 1');
+    $self->{burst}->();
+    $self->later($length, sub { $set->('32mb 8mb 60') });
+}
+
+
+# Logs that end above what some have seen; what is cut off differs.
+
+sub do_trim {
+    my ($self, $length, $number, $fault) = @_;
+
+    for my $channel (@{ $self->{channels} }) {
+        $number = $number * 3.7 + 0.13;
+        $number -= int $number;
+        next if $number > 0.4;
+
+        $self->redis('XTRIM', "delta:{$channel}", 'MAXLEN',
+                     1 + int $number * 50);
+        $fault->{channels}{$channel} = 1;
+    }
+
+    $fault->{channels} ||= { none => 1 };
+}
+
+
+# All gone but what the backend knows how to make again.
+
+sub do_flush {
+    my ($self) = @_;
+
+    my $redis = Delta::Redis->new($self->{t}{redis_port});
+
+    $redis->send('MULTI');
+    $redis->send('FLUSHALL');
+    $redis->send(@$_) for @{ $self->{sets} };
+    $redis->send('EXEC');
+    $redis->read for 1 .. 3 + @{ $self->{sets} };
+}
+
+
+sub do_reload {
+    my ($self) = @_;
+
+    kill 'HUP', $self->{t}->pid('nginx');
+}
+
+
+sub do_reloads {
+    my ($self) = @_;
+
+    $self->do_reload;
+    $self->later(0.3 * $_, sub { $self->do_reload }) for 1, 2;
+}
+
+
+sub worker {
+    my ($self, $number) = @_;
+
+    my @workers = $self->{t}->workers;
+
+    return $workers[ $number * @workers ];
+}
+
+
+sub do_kill_worker {
+    my ($self, $length, $number) = @_;
+
+    kill 'KILL', $self->worker($number) // return;
+}
+
+
+sub do_stop_worker {
+    my ($self, $length, $number) = @_;
+
+    my $pid = $self->worker($number) // return;
+
+    kill 'STOP', $pid;
+    $self->later($length, sub { kill 'CONT', $pid });
+}
+
+1;
