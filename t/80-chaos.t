@@ -9,6 +9,7 @@
 #   CHAOS_SECONDS=20   how long things go wrong
 #   CHAOS_BREAK=drop   a client that forgets, to see that it would be noticed;
 #                      also: swap, alter
+#   CHAOS_WITHOUT=flush,kill   faults that are left out
 #   DELTA_LEAVE=1      keeps the directory; chaos.log has what happened when
 
 use Delta;
@@ -21,6 +22,8 @@ diag("SEED=$seed");
 
 my $t = Delta->new;
 my $chaos = Delta::Chaos->new($t, seed => $seed, seconds => $seconds,
+                              without => { map { $_ => 1 }
+                                  split /,/, $ENV{CHAOS_WITHOUT} // '' },
                               break => scalar broken($ENV{CHAOS_BREAK} // ''));
 
 $chaos->run;

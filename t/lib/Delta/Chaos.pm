@@ -48,6 +48,7 @@ sub run {
     my $faults = $self->{faults} = Delta::Chaos::Faults->new(
         t => $self->{t}, proxy => $self->{proxy}, seconds => $self->{seconds},
         random => Delta::Chaos::Random->new($self->{seed} + 1),
+        without => $self->{without},
         clients => $self->{clients}, channels => \@CHANNELS,
         sets => $self->{sets}, burst => sub { $self->{credit} += 300 });
 

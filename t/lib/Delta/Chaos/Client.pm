@@ -75,6 +75,7 @@ sub connect {
 
     $self->{connections}++;
     $self->{out} = $self->request;
+    $self->{connected} = time;
     $self->{due} = $self->{patience} = time + 10;
 
     # some are cut off at the worst moment
@@ -514,8 +515,10 @@ sub event {
 
     my $order = $self->{order}{$channel} // 0;
 
-    # what was replayed may come once more, live
-    if ($number <= $order && time > $self->{ready_at} + 2 * $Delta::SLOW) {
+    # what was replayed may come once more, live, if it was logged meanwhile
+    if ($number <= $order
+        && $number >> 20 > ($self->{ready_at} + $Delta::SLOW) * 1000)
+    {
         my $how = $number == $order ? 'twice' : 'behind a later one';
         $self->wrong('order', "$channel: " . Delta::Chaos::Record::text($number)
                               . " came $how on one connection");

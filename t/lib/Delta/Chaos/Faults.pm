@@ -4,7 +4,8 @@ package Delta::Chaos::Faults;
 
 # What goes wrong, and when: three streams of faults, all drawn from the seed
 # before the run begins.  Redis and the link to it fail one at a time, so do
-# nginx's processes, and clients are cut and stalled meanwhile.
+# nginx's processes, and clients are cut and stalled meanwhile.  {without} names
+# kinds that are left out.
 #
 # %MAY says which resyncs a fault excuses; everything else excuses none.
 
@@ -62,6 +63,7 @@ sub draw {
     my ($self, $kinds, $least, $most) = @_;
 
     my $random = $self->{random};
+    my $without = $self->{without} || {};
     my $time = $random->between(1, 3);
     my (@plan, @deck);
 
@@ -79,7 +81,10 @@ sub draw {
 
         last if $time + $length > $self->{seconds} - 2;
 
-        push @plan, [ $time, $kind, $length, $random->number ];
+        my $number = $random->number;
+
+        push @plan, [ $time, $kind, $length, $number ]
+            unless $without->{$kind};
         $time += $length + $random->between($least, $most);
     }
 
@@ -158,7 +163,21 @@ sub excuse {
         return $fault->{kind};
     }
 
-    return $reason eq 'epoch_changed' ? $self->nobody_left : undef;
+    return $reason eq 'epoch_changed' ? $self->nobody_left
+        : $reason eq 'history_gap'
+          && $now - $client->{connected} < 3 * $Delta::SLOW
+          && $self->link_failed($now - 3 * $Delta::SLOW) ? 'replay cut off'
+        : undef;
+}
+
+
+# Whether the link to Redis failed, or had not come back, since then.
+
+sub link_failed {
+    my ($self, $since) = @_;
+
+    return scalar grep { $_->{end} >= $since && $REDIS{ $_->{kind} }
+                         && $_->{kind} ne 'trim' } @{ $self->{happened} };
 }
 
 
