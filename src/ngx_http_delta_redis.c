@@ -198,17 +198,18 @@ ngx_http_delta_redis_version(void *data, redisReply *reply)
     const char             *mark;
     ngx_http_delta_link_t  *link = data;
 
-    if (reply == NULL || (reply->type == REDIS_REPLY_ERROR
-                          && ngx_strncmp(reply->str, "ERR", 3) != 0))
-    {
+    if (reply == NULL) {
         return;
     }
 
     if (reply->type == REDIS_REPLY_ERROR
         && ngx_strncmp(reply->str, "ERR", 3) != 0)
     {
-        /* loading, or no rights: what is there may be newer */
-        ngx_http_delta_redis_loaded(link, reply);
+        /* while loading it takes CLIENT and SUBSCRIBE, but reads nothing */
+        if (ngx_strncmp(reply->str, "LOADING", 7) == 0) {
+            ngx_http_delta_redis_greeted(link, reply);
+        }
+
         return;
     }
 

@@ -340,6 +340,8 @@ sub fakes {
         [ 'half a reply and the end', CLIENT => "\$7\r\nabc", end => 1 ],
         [ 'loading', map { $_ => "-LOADING Redis is loading\r\n" }
           qw(CLIENT FCALL_RO PING FUNCTION) ],
+        [ 'loading, as Redis says it', map { $_ => "-LOADING it is\r\n" }
+          qw(FCALL_RO FCALL FUNCTION INFO PING SRANDMEMBER XRANGE) ],
         [ 'no rights to functions', FCALL_RO => "-NOPERM no\r\n" ],
         [ 'a version that is none', FCALL_RO => [ undef, [] ] ],
         [ 'errors for all', map { $_ => "-ERR no\r\n" } qw(CLIENT FCALL_RO
@@ -413,6 +415,9 @@ sub hostile {
             or diag($fakes[$i][0]);
     }
 
+    is_deeply([ grep { $fakes[$_][0] =~ /^loading/
+                       && "@{ $codes[$_] }" ne '503 503' } 0 .. $#fakes ],
+              [], 'who is loading is not there yet');
     is_deeply([ grep { -s $t->file("fake$_.loads") } 0 .. $#fakes ],
               [ grep { $fakes[$_][0] =~ /version|errors/ } 0 .. $#fakes ],
               'the library is loaded only where it is missing');
