@@ -250,6 +250,7 @@ struct ngx_http_delta_hub_s {
     void                       (*deliver)(ngx_http_delta_session_t *s,
                                      ngx_http_delta_event_t *event);
     void                       (*unproven)(ngx_http_delta_channel_t *channel);
+    void                       (*named)(ngx_http_delta_hub_t *hub);
 
     unsigned                     known_run:1;
     unsigned                     aof:1;

@@ -468,6 +468,7 @@ ngx_http_delta_log_epoch_reply(void *data, redisReply *reply)
         }
 
         hub->epoch = reply->integer;
+        hub->named(hub);
     }
 }
 
@@ -508,8 +509,13 @@ ngx_http_delta_log_tick_handler(ngx_event_t *ev)
 
     ngx_http_delta_redis_command(&hub->command, NULL, NULL, 4, argv);
 
-    if (hub->epoch == 0 && hub->repl_id[0]) {
-        ngx_http_delta_log_epoch(hub);
+    if (hub->epoch == 0) {
+
+        if (hub->repl_id[0]) {
+            ngx_http_delta_log_epoch(hub);
+        }
+
+        hub->named(hub);
     }
 
     ngx_add_timer(ev, NGX_HTTP_DELTA_TICK);

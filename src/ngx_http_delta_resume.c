@@ -15,6 +15,9 @@
 #include "core/delta_name.h"
 
 
+#define NGX_HTTP_DELTA_UNNAMED  8000        /* ms, see resume_start */
+
+
 typedef struct {
     ngx_str_t                    name;
     delta_position_t             position;
@@ -38,6 +41,7 @@ struct ngx_http_delta_resume_s {
     delta_position_t             position;  /* since= as a time */
     unsigned                     cursor:1;
     unsigned                     time:1;
+    unsigned                     waits:1;   /* for the hub's epoch */
 
     ngx_http_delta_at_t         *at;
     ngx_uint_t                   nat;
@@ -232,6 +236,27 @@ ngx_http_delta_resume_argument(ngx_http_request_t *r, const char *name,
 
 
 void
+ngx_http_delta_resume_named(ngx_http_delta_hub_t *hub)
+{
+    ngx_queue_t               *q;
+    ngx_http_delta_session_t  *s;
+
+    for (q = ngx_queue_head(&hub->sessions);
+         q != ngx_queue_sentinel(&hub->sessions);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_http_delta_session_t, queue);
+
+        if (s->state == NGX_HTTP_DELTA_REPLAYING && s->resume
+            && s->resume->waits)
+        {
+            ngx_http_delta_resume_start(s);
+        }
+    }
+}
+
+
+void
 ngx_http_delta_resume_start(ngx_http_delta_session_t *s)
 {
     ngx_uint_t                 i, n;
@@ -240,6 +265,20 @@ ngx_http_delta_resume_start(ngx_http_delta_session_t *s)
     ngx_http_delta_channel_t  *channel;
 
     resume = s->resume;
+    resume->waits = 0;
+
+    /* right after a start: the cursor may well be this Redis's */
+
+    if (resume->cursor && s->hub->epoch == 0
+        && ngx_current_msec - s->hub->started < NGX_HTTP_DELTA_UNNAMED)
+    {
+        resume->waits = 1;
+        return;
+    }
+
+    if (!s->welcomed) {
+        s->cursor = ngx_http_delta_resume_floor(s);
+    }
 
     if (resume->cursor && resume->since.epoch != s->hub->epoch) {
         ngx_http_delta_resume_resync(s, NULL, "epoch_changed");

@@ -32,6 +32,9 @@ ngx_int_t ngx_http_delta_resume_parse(ngx_http_request_t *r,
  */
 void ngx_http_delta_resume_start(ngx_http_delta_session_t *s);
 
+/* The hub's epoch is known, or not yet again: those who wait for it go on. */
+void ngx_http_delta_resume_named(ngx_http_delta_hub_t *hub);
+
 /* Whether a parked event was replayed already. */
 ngx_uint_t ngx_http_delta_resume_seen(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);

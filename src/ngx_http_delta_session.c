@@ -73,6 +73,7 @@ ngx_http_delta_session_init(ngx_http_delta_hub_t *hub)
     hub->acked = ngx_http_delta_session_acked;
     hub->deliver = ngx_http_delta_session_deliver;
     hub->unproven = ngx_http_delta_session_unproven;
+    hub->named = ngx_http_delta_resume_named;
 }
 
 
