@@ -10,6 +10,7 @@
 #include "ngx_http_delta_header.h"
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_origin.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_session.h"
@@ -35,16 +36,6 @@ static ngx_int_t ngx_http_delta_handler_name(ngx_http_request_t *r,
     ngx_http_delta_name_t *name, ngx_str_t *value);
 static void ngx_http_delta_handler_checked(void *data, ngx_int_t rc);
 static void ngx_http_delta_handler_cleanup(void *data);
-static ngx_int_t ngx_http_delta_handler_origin(ngx_http_request_t *r,
-    ngx_http_delta_loc_conf_t *dlcf, ngx_uint_t *cross);
-static ngx_uint_t ngx_http_delta_handler_same_origin(ngx_http_request_t *r,
-    ngx_str_t *origin);
-static ngx_uint_t ngx_http_delta_handler_listed(ngx_array_t *origins,
-    ngx_str_t *origin);
-static ngx_int_t ngx_http_delta_handler_cors(ngx_http_request_t *r,
-    ngx_http_delta_loc_conf_t *dlcf);
-static ngx_int_t ngx_http_delta_handler_preflight(ngx_http_request_t *r,
-    ngx_http_delta_loc_conf_t *dlcf);
 static ngx_int_t ngx_http_delta_handler_upgrade_required(
     ngx_http_request_t *r, ngx_http_delta_loc_conf_t *dlcf);
 static ngx_int_t ngx_http_delta_handler_empty(ngx_http_request_t *r,
@@ -111,7 +102,13 @@ ngx_http_delta_handler_admit(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
     mcf = ngx_http_get_module_main_conf(r, ngx_http_delta_module);
     hub = &mcf->worker->hubs[dlcf->redis->index];
 
-    if (ngx_http_delta_handler_origin(r, dlcf, &cross) != NGX_OK) {
+    /* now, so that they stay when error_page leads to another location */
+
+    if (ngx_http_delta_origin_cors(r, dlcf) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_delta_origin_check(r, dlcf, &cross) != NGX_OK) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "delta: the origin is not one of delta_origin");
         return ngx_http_delta_handler_refuse(r, NGX_HTTP_FORBIDDEN,
@@ -401,139 +398,12 @@ ngx_http_delta_handler_cleanup(void *data)
 }
 
 
-/* NGX_OK: no browser, or an allowed origin; cross: it is another site. */
-
-static ngx_int_t
-ngx_http_delta_handler_origin(ngx_http_request_t *r,
-    ngx_http_delta_loc_conf_t *dlcf, ngx_uint_t *cross)
-{
-    ngx_str_t   *origin;
-    ngx_uint_t   count;
-
-    *cross = 0;
-    count = 0;
-
-    origin = ngx_http_delta_auth_header(r, "origin", &count);
-
-    if (origin == NULL) {
-        return NGX_OK;
-    }
-
-    if (count > 1) {
-        return NGX_DECLINED;
-    }
-
-    if (ngx_http_delta_handler_same_origin(r, origin)) {
-        return NGX_OK;
-    }
-
-    *cross = 1;
-
-    return (dlcf->origins
-            && ngx_http_delta_handler_listed(dlcf->origins, origin))
-           ? NGX_OK : NGX_DECLINED;
-}
-
-
-/* By host and port; TLS may end in front of this nginx. */
-
-static ngx_uint_t
-ngx_http_delta_handler_same_origin(ngx_http_request_t *r, ngx_str_t *origin)
-{
-    u_char     *p;
-    size_t      len;
-    ngx_str_t  *host;
-
-    host = ngx_http_delta_auth_header(r, "host", NULL);
-    p = ngx_strnstr(origin->data, "://", origin->len);
-
-    if (host == NULL || p == NULL) {
-        return 0;
-    }
-
-    p += 3;
-    len = origin->data + origin->len - p;
-
-    if (len == 0 || host->len < len
-        || ngx_strncasecmp(host->data, p, len) != 0)
-    {
-        return 0;
-    }
-
-    if (host->len == len) {
-        return 1;
-    }
-
-    return (origin->data[4] == ':' && host->len == len + 3
-            && ngx_strncmp(host->data + len, ":80", 3) == 0)
-           || (origin->data[4] == 's' && host->len == len + 4
-               && ngx_strncmp(host->data + len, ":443", 4) == 0);
-}
-
-
-/* With or without a scheme; one "*" stands for any part of a host name. */
-
-static ngx_uint_t
-ngx_http_delta_handler_listed(ngx_array_t *origins, ngx_str_t *origin)
-{
-    u_char      *star;
-    size_t       head, tail;
-    ngx_str_t   *allowed, rest;
-    ngx_uint_t   i;
-
-    allowed = origins->elts;
-
-    for (i = 0; i < origins->nelts; i++) {
-
-        rest = *origin;
-
-        if (ngx_strnstr(allowed[i].data, "://", allowed[i].len) == NULL) {
-            star = ngx_strnstr(rest.data, "://", rest.len);
-
-            if (star == NULL) {
-                continue;
-            }
-
-            rest.len -= star + 3 - rest.data;
-            rest.data = star + 3;
-        }
-
-        star = ngx_strlchr(allowed[i].data, allowed[i].data + allowed[i].len,
-                           '*');
-
-        if (star == NULL) {
-            if (rest.len == allowed[i].len
-                && ngx_strncasecmp(rest.data, allowed[i].data, rest.len) == 0)
-            {
-                return 1;
-            }
-
-            continue;
-        }
-
-        head = star - allowed[i].data;
-        tail = allowed[i].len - head - 1;
-
-        if (rest.len > head + tail
-            && ngx_strncasecmp(rest.data, allowed[i].data, head) == 0
-            && ngx_strncasecmp(rest.data + rest.len - tail, star + 1, tail)
-               == 0
-            && ngx_strlchr(rest.data + head, rest.data + rest.len - tail, '/')
-               == NULL)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 ngx_int_t
 ngx_http_delta_gateway_handler(ngx_http_request_t *r)
 {
     ngx_int_t                   rc;
     ngx_str_t                   allow = ngx_string("GET, HEAD, OPTIONS");
+    ngx_uint_t                  cross;
     ngx_http_delta_loc_conf_t  *dlcf;
 
     dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
@@ -544,7 +414,14 @@ ngx_http_delta_gateway_handler(ngx_http_request_t *r)
     }
 
     if (r->method == NGX_HTTP_OPTIONS) {
-        return ngx_http_delta_handler_preflight(r, dlcf);
+
+        if (ngx_http_delta_origin_check(r, dlcf, &cross) != NGX_OK) {
+            return NGX_HTTP_FORBIDDEN;
+        }
+
+        return ngx_http_delta_origin_preflight(r) == NGX_OK
+               ? ngx_http_delta_handler_empty(r, NGX_HTTP_NO_CONTENT)
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
@@ -554,10 +431,6 @@ ngx_http_delta_gateway_handler(ngx_http_request_t *r)
         }
 
         return NGX_HTTP_NOT_ALLOWED;
-    }
-
-    if (ngx_http_delta_handler_cors(r, dlcf) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     /* a probe: all checks have passed, nothing is opened */
@@ -594,60 +467,6 @@ ngx_http_delta_gateway_handler(ngx_http_request_t *r)
     }
 
     return ngx_http_delta_handler_upgrade_required(r, dlcf);
-}
-
-
-static ngx_int_t
-ngx_http_delta_handler_cors(ngx_http_request_t *r,
-    ngx_http_delta_loc_conf_t *dlcf)
-{
-    ngx_str_t   *origin, yes = ngx_string("true"), vary = ngx_string("Origin");
-    ngx_uint_t   cross;
-
-    if (ngx_http_delta_header(r, "Vary", &vary) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_delta_handler_origin(r, dlcf, &cross) != NGX_OK || !cross) {
-        return NGX_OK;
-    }
-
-    origin = ngx_http_delta_auth_header(r, "origin", NULL);
-
-    if (ngx_http_delta_header(r, "Access-Control-Allow-Origin", origin)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_delta_header(r, "Access-Control-Allow-Credentials", &yes);
-}
-
-
-static ngx_int_t
-ngx_http_delta_handler_preflight(ngx_http_request_t *r,
-    ngx_http_delta_loc_conf_t *dlcf)
-{
-    ngx_str_t   methods = ngx_string("GET, HEAD");
-    ngx_str_t   headers = ngx_string("Authorization, Last-Event-ID");
-    ngx_str_t   age = ngx_string("3600");
-    ngx_uint_t  cross;
-
-    if (ngx_http_delta_handler_origin(r, dlcf, &cross) != NGX_OK) {
-        return NGX_HTTP_FORBIDDEN;
-    }
-
-    if (ngx_http_delta_handler_cors(r, dlcf) != NGX_OK
-        || ngx_http_delta_header(r, "Access-Control-Allow-Methods", &methods)
-           != NGX_OK
-        || ngx_http_delta_header(r, "Access-Control-Allow-Headers", &headers)
-           != NGX_OK
-        || ngx_http_delta_header(r, "Access-Control-Max-Age", &age) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_delta_handler_empty(r, NGX_HTTP_NO_CONTENT);
 }
 
 

@@ -11,6 +11,7 @@
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_handler.h"
 #include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_origin.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_session.h"
 #include "ngx_http_delta_wheel.h"
@@ -270,6 +271,10 @@ ngx_http_delta_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_delta_precontent_handler;
+
+    if (ngx_http_delta_origin_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     v = cmcf->variables.elts;
 

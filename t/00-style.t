@@ -25,7 +25,7 @@ my %level = (
     channel => 2,
     log => 2,
     repair => 2,
-    auth => 3, queue => 3,
+    auth => 3, queue => 3, origin => 4,
     session => 4,
     resume => 4, membership => 4, command => 4, control => 4, wheel => 4,
     sse => 5, ws => 5,

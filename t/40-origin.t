@@ -25,6 +25,40 @@ location = /cors {
     delta_origin https://app.example.com *.example.net
                  https://*.example.org:8443;
 }
+
+location = /group {
+    delta_gateway;
+    delta_origin https://app.example.com;
+    delta_subscribe group:$arg_id in=nobody;
+}
+
+location = /asked {
+    delta_gateway;
+    delta_jwt off;
+    delta_user $http_x_user;
+    delta_origin https://app.example.com;
+    auth_request /auth;
+    error_page 429 /busy;
+    delta_limit connections=1;
+}
+
+location = /denied {
+    delta_gateway;
+    delta_origin https://app.example.com;
+    limit_except GET { deny all; }
+    deny all;
+}
+
+location = /auth { if ($http_x_user = "") { return 401; } return 204; }
+location = /busy { internal; return 200 busy; }
+}
+
+server {
+    listen 127.0.0.1:%%PORT_1%%;
+    delta_redis redis://127.0.0.1:%%PORT_2%%;
+    delta_jwt;
+    delta_subscribe user:$delta_user;
+    location = /down { delta_gateway; delta_origin https://app.example.com; }
 END
 
 my $token = $t->token('ben');
@@ -34,6 +68,8 @@ is($t->sse('/gateway', token => $token)->status, 200, 'the gateway is up');
 
 origins();
 cors();
+refusals();
+preflights();
 
 done_testing;
 
@@ -133,6 +169,112 @@ sub cors {
     is(scalar(grep { /^access-control/ } keys %{ $pre->{headers} }), 0,
        'and is told nothing');
     is($t->http(OPTIONS => '/gateway')->status, 204, 'OPTIONS by itself');
+}
+
+
+# A script reads the status of a refusal, if its site is an allowed one.
+
+sub refusals {
+    my @user = ('X-User' => 'ben');
+    my @sse = (Accept => 'text/event-stream');
+    my $bad = $t->token('ben', exp => 1);
+    my $first = $t->ws('/asked', headers => [ @user ]);
+
+    is($first->read_json->{t}, 'ready', 'one session is open');
+
+    my @cases = (
+        [ 400, GET => '/cors?since=x', $token, [ @sse ] ],
+        [ 401, GET => '/cors', undef, [ @sse ] ],
+        [ 401, HEAD => '/cors', $bad, [] ],
+        [ 401, GET => '/asked', undef, [ @sse ] ],
+        [ 403, GET => '/group?id=7', $token, [ @sse ] ],
+        [ 403, GET => '/group?id=a:b', $token, [ @sse ] ],
+        [ 403, GET => '/denied', $token, [ @sse ] ],
+        [ 405, POST => '/cors', $token, [] ],
+        [ 426, GET => '/cors', $token, [] ],
+        [ 429, GET => '/asked', undef, [ @user, @sse ] ],
+        [ 503, GET => '/down', $token, [ @sse ] ],
+    );
+
+    for (@cases) {
+        my ($status, $method, $path, $with, $headers) = @$_;
+        my @request = ($method => $path, token => $with, headers => $headers);
+        my $name = "$method $path: $status";
+
+        my $answer = ask(@request, 'https://app.example.com');
+        is($answer->status, $status, $name);
+        is($answer->header('Access-Control-Allow-Origin'),
+           'https://app.example.com', "$name may be read, and is said so once");
+        is($answer->header('Access-Control-Allow-Credentials'), 'true',
+           'also with credentials');
+        like($answer->header('Access-Control-Expose-Headers'),
+             qr/Retry-After/, 'and when to try again');
+        like($answer->header('Retry-After'), qr/^[1-5]$/, 'which it says')
+            if $status =~ /429|503/;
+        is($answer->header('Vary'), 'Origin', 'and it varies');
+
+        for my $origin ('https://evil.example', undef) {
+            $answer = ask(@request, $origin);
+            is(scalar(grep { /^access-control/ }
+                      keys %{ $answer->{headers} }), 0,
+               "$name: " . ($origin // 'nobody') . ' is told nothing');
+        }
+    }
+
+    my $answer = $t->http(GET => '/auth',
+                          headers => [ Origin => 'https://app.example.com' ]);
+    is($answer->header('Access-Control-Allow-Origin'), undef,
+       'what is no gateway is left alone');
+}
+
+
+sub ask {
+    my ($method, $path, %opt) = (@_[0, 1], @_[2 .. $#_ - 1]);
+    my $origin = $_[-1];
+
+    push @{ $opt{headers} = [ @{ $opt{headers} } ] }, Origin => $origin
+        if $origin;
+
+    $opt{port} = $t->port(1) if $path eq '/down';
+
+    return $t->http($method => $path, %opt);
+}
+
+
+# They bear no credentials and must not be asked for some.
+
+sub preflights {
+    my @wants = ('Access-Control-Request-Method' => 'GET',
+                 'Access-Control-Request-Headers' => 'authorization');
+    my $origin = 'https://app.example.com';
+
+    for my $path ('/cors', '/asked', '/denied', '/group') {
+        my $pre = $t->http(OPTIONS => $path,
+                           headers => [ Origin => $origin, @wants ]);
+
+        is($pre->status, 204, "$path: a preflight is 204");
+        is($pre->header('Access-Control-Allow-Origin'), $origin, 'and may');
+        is($pre->header('Access-Control-Allow-Headers'),
+           'Authorization, Last-Event-ID', 'with these');
+        is($pre->header('Access-Control-Max-Age'), 3600, 'for an hour');
+        is($pre->header('Vary'), 'Origin', 'and it varies');
+        is($pre->{in}, '', 'and has no body');
+
+        $pre = $t->http(OPTIONS => $path,
+                        headers => [ Origin => 'https://evil.example',
+                                     @wants ]);
+        like($pre->status, qr/^40[13]$/, "$path: not for any other");
+        is(scalar(grep { /^access-control/ } keys %{ $pre->{headers} }), 0,
+           'who is told nothing');
+    }
+
+    my $body = 'GET /smuggled HTTP/1.1';
+    my $pre = $t->http(OPTIONS => '/asked', body => $body,
+                       headers => [ Origin => $origin, @wants ]);
+    is($pre->status, 204, 'a preflight with a body');
+
+    is($t->http(OPTIONS => '/asked', headers => [ Origin => $origin ])
+           ->status, 401, 'OPTIONS that is no preflight is asked');
 }
 
 
