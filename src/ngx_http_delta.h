@@ -426,6 +426,7 @@ struct ngx_http_delta_session_s {
 /* Per request. */
 
 typedef struct {
+    ngx_http_delta_loc_conf_t   *conf;      /* by which the next four hold */
     ngx_str_t                    user;
     ngx_str_t                    token;
     delta_jwt_t                  jwt;

@@ -26,13 +26,27 @@ static delta_jwt_keys_t *ngx_http_delta_auth_keys(
 ngx_http_delta_ctx_t *
 ngx_http_delta_auth_ctx(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t    *cln;
-    ngx_http_delta_ctx_t  *ctx;
+    ngx_pool_cleanup_t         *cln;
+    ngx_http_delta_ctx_t       *ctx;
+    ngx_http_delta_loc_conf_t  *dlcf;
 
     r = r->main;
     ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
+    dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
 
     if (ctx) {
+        if (ctx->conf != dlcf) {
+
+            /* what another level has found does not hold by this one's rules */
+
+            delta_jwt_free(&ctx->jwt);
+            ngx_memzero(&ctx->jwt, sizeof(delta_jwt_t));
+            ngx_str_null(&ctx->user);
+            ngx_str_null(&ctx->token);
+            ctx->jwt_result = 0;
+            ctx->conf = dlcf;
+        }
+
         return ctx;
     }
 
@@ -43,6 +57,7 @@ ngx_http_delta_auth_ctx(ngx_http_request_t *r)
 
     ctx = cln->data;
     ngx_memzero(ctx, sizeof(ngx_http_delta_ctx_t));
+    ctx->conf = dlcf;
     cln->handler = ngx_http_delta_auth_cleanup;
 
     ngx_http_set_ctx(r, ctx, ngx_http_delta_module);

@@ -13,7 +13,10 @@
 #include "ngx_http_delta.h"
 
 
-/* The context of the main request, made if need be; NULL: out of memory. */
+/*
+ * The context of the main request, made if need be; NULL: out of memory.  It
+ * forgets who is asking when the request has come to another location.
+ */
 ngx_http_delta_ctx_t *ngx_http_delta_auth_ctx(ngx_http_request_t *r);
 
 /*

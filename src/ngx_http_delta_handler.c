@@ -71,7 +71,7 @@ ngx_http_delta_precontent_handler(ngx_http_request_t *r)
 
     /* what is not a connection is answered by the content handler */
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+    if (r->post_action || !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
         return NGX_DECLINED;
     }
 
@@ -407,6 +407,14 @@ ngx_http_delta_gateway_handler(ngx_http_request_t *r)
     ngx_http_delta_loc_conf_t  *dlcf;
 
     dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
+
+    /* nobody has asked a subrequest who it is */
+
+    if (r != r->main || r->post_action) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "delta: a gateway cannot answer a subrequest");
+        return NGX_HTTP_FORBIDDEN;
+    }
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {

@@ -214,7 +214,7 @@ static ngx_http_variable_t  ngx_http_delta_variables[] = {
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("delta_claim_"), NULL, ngx_http_delta_claim_variable, 0,
-      NGX_HTTP_VAR_PREFIX, 0 },
+      NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
 
     { ngx_string("delta_session"), NULL, ngx_http_delta_session_variable,
       NGX_HTTP_DELTA_VAR_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
