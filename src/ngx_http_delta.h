@@ -426,11 +426,12 @@ struct ngx_http_delta_session_s {
 /* Per request. */
 
 typedef struct {
-    ngx_http_delta_loc_conf_t   *conf;      /* by which the next four hold */
+    ngx_http_delta_loc_conf_t   *conf;      /* by which the next five hold */
     ngx_str_t                    user;
     ngx_str_t                    token;
     delta_jwt_t                  jwt;
     int                          jwt_result;    /* 0: not looked at */
+    ngx_str_t                    subject;       /* the token's sub */
     ngx_uint_t                   protocol;      /* of the handshake */
 
     ngx_http_delta_grant_t      *grants;

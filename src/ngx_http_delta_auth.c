@@ -19,6 +19,11 @@ static ngx_int_t ngx_http_delta_auth_bearer(ngx_str_t *value,
     ngx_str_t *token);
 static ngx_int_t ngx_http_delta_auth_jwt(ngx_http_request_t *r,
     ngx_http_delta_ctx_t *ctx);
+static ngx_uint_t ngx_http_delta_auth_named(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx, delta_jwt_t *jwt, ngx_uint_t afresh,
+    ngx_str_t *user);
+static void ngx_http_delta_auth_swap(ngx_http_request_t *r,
+    ngx_pool_t **pool);
 static delta_jwt_keys_t *ngx_http_delta_auth_keys(
     ngx_http_delta_worker_t *worker, ngx_http_delta_key_file_t *file);
 
@@ -43,6 +48,7 @@ ngx_http_delta_auth_ctx(ngx_http_request_t *r)
             ngx_memzero(&ctx->jwt, sizeof(delta_jwt_t));
             ngx_str_null(&ctx->user);
             ngx_str_null(&ctx->token);
+            ngx_str_null(&ctx->subject);
             ctx->jwt_result = 0;
             ctx->conf = dlcf;
         }
@@ -202,19 +208,21 @@ ngx_http_delta_auth_jwt(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx)
         return ctx->jwt_result;
     }
 
+    sub = delta_jwt_claim(&ctx->jwt, "sub", 3, number);
+
+    ctx->subject.data = ngx_pnalloc(r->pool, sub.len + 1);
+    if (ctx->subject.data == NULL) {
+        return 0;
+    }
+
+    if (sub.len) {
+        ngx_memcpy(ctx->subject.data, sub.data, sub.len);
+    }
+
+    ctx->subject.len = sub.len;
+
     if (dlcf->user == NULL) {
-        sub = delta_jwt_claim(&ctx->jwt, "sub", 3, number);
-
-        ctx->user.data = ngx_pnalloc(r->pool, sub.len + 1);
-        if (ctx->user.data == NULL) {
-            return 0;
-        }
-
-        if (sub.len) {
-            ngx_memcpy(ctx->user.data, sub.data, sub.len);
-        }
-
-        ctx->user.len = sub.len;
+        ctx->user = ctx->subject;
     }
 
     return ctx->jwt_result;
@@ -334,6 +342,103 @@ ngx_http_delta_auth_verify(ngx_http_delta_worker_t *worker,
 
     return delta_jwt_verify(jwt, keys, (char *) token->data, token->len,
                             &policy);
+}
+
+
+ngx_uint_t
+ngx_http_delta_auth_same(ngx_http_request_t *r, delta_jwt_t *jwt,
+    ngx_str_t *user)
+{
+    char                        number[32];
+    delta_str_t                 sub;
+    ngx_http_delta_ctx_t       *ctx;
+    ngx_http_delta_loc_conf_t  *dlcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
+    dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
+
+    sub = delta_jwt_claim(jwt, "sub", 3, number);
+
+    if (sub.len != ctx->subject.len
+        || (sub.len && ngx_memcmp(sub.data, ctx->subject.data, sub.len) != 0))
+    {
+        return 0;
+    }
+
+    return dlcf->user == NULL
+           || ngx_http_delta_auth_named(r, ctx, jwt, sub.len == 0, user);
+}
+
+
+/*
+ * Whether delta_user makes that name of the token's claims.  Its variables
+ * and their memory are thrown away: a session may ask this for ever.  What
+ * nginx has kept of the first token counts only if a sub vouches for both.
+ */
+
+static ngx_uint_t
+ngx_http_delta_auth_named(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
+    delta_jwt_t *jwt, ngx_uint_t afresh, ngx_str_t *user)
+{
+    size_t                      size;
+    ngx_int_t                   rc;
+    ngx_str_t                   name;
+    ngx_pool_t                 *pool;
+    delta_jwt_t                 old;
+    ngx_http_variable_value_t  *variables;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+    size = cmcf->variables.nelts * sizeof(ngx_http_variable_value_t);
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, r->connection->log);
+    if (pool == NULL) {
+        return 0;
+    }
+
+    old = ctx->jwt;
+    variables = r->variables;
+
+    r->variables = ngx_pcalloc(pool, size);
+
+    if (r->variables == NULL) {
+        r->variables = variables;
+        ngx_destroy_pool(pool);
+        return 0;
+    }
+
+    if (!afresh) {
+        ngx_memcpy(r->variables, variables, size);
+    }
+
+    ctx->jwt = *jwt;
+
+    /* swapped for so long as nothing but variables is asked */
+
+    ngx_http_delta_auth_swap(r, &pool);
+    rc = ngx_http_complex_value(r, ctx->conf->user, &name);
+    ngx_http_delta_auth_swap(r, &pool);
+
+    rc = (rc == NGX_OK && name.len == user->len
+          && ngx_memcmp(name.data, user->data, name.len) == 0);
+
+    ctx->jwt = old;
+    r->variables = variables;
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+static void
+ngx_http_delta_auth_swap(ngx_http_request_t *r, ngx_pool_t **pool)
+{
+    ngx_pool_t  *mine;
+
+    mine = r->pool;
+    r->pool = *pool;
+    *pool = mine;
 }
 
 

@@ -37,6 +37,13 @@ ngx_int_t ngx_http_delta_auth_claim(ngx_http_request_t *r, ngx_str_t *name,
 int ngx_http_delta_auth_verify(ngx_http_delta_worker_t *worker,
     ngx_http_delta_loc_conf_t *conf, ngx_str_t *token, delta_jwt_t *jwt);
 
+/*
+ * Whether another, verified token is that user's, too: it has the same sub,
+ * and delta_user makes the same name of it.  r is the session's request.
+ */
+ngx_uint_t ngx_http_delta_auth_same(ngx_http_request_t *r, delta_jwt_t *jwt,
+    ngx_str_t *user);
+
 /* When a session by that token ends: its expiry plus grace, 0: never. */
 time_t ngx_http_delta_auth_expires(ngx_http_delta_loc_conf_t *conf,
     delta_jwt_t *jwt);

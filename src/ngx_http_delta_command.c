@@ -193,10 +193,8 @@ ngx_http_delta_command_auth(ngx_http_delta_session_t *s,
     delta_command_t *command, ngx_str_t *ref)
 {
     int          rc;
-    char         number[32];
     u_char       buf[DELTA_COMMAND_REF + 64];
     ngx_str_t    token, d;
-    delta_str_t  sub;
     delta_jwt_t  jwt;
 
     if (s->conf->jwt == NGX_HTTP_DELTA_JWT_OFF) {
@@ -217,12 +215,7 @@ ngx_http_delta_command_auth(ngx_http_delta_session_t *s,
         return;
     }
 
-    sub = delta_jwt_claim(&jwt, "sub", 3, number);
-
-    if (s->conf->user == NULL
-        && (sub.len != s->user.len
-            || ngx_memcmp(sub.data, s->user.data, sub.len) != 0))
-    {
+    if (!ngx_http_delta_auth_same(s->request, &jwt, &s->user)) {
         delta_jwt_free(&jwt);
         ngx_http_delta_session_error(s, "bad_token",
                                      "The token is another user's.", ref);
