@@ -27,7 +27,7 @@ my %REDIS = (
     forget => [ 1.5, 3 ],
     reset => [ 0, 0 ],
     overflow => [ 0.3, 0.6 ],
-    trim => [ 0, 0 ],
+    trim => [ 0.3, 0.3 ],
 );
 
 my %SERVER = (
@@ -39,6 +39,7 @@ my %SERVER = (
 
 our %MAY = (
     trim => { history_gap => 20 },      # seconds after it, on that channel
+    delete => { history_gap => 20 },
     flush => { history_gap => 30, epoch_changed => 1000 },
 );
 
@@ -72,12 +73,12 @@ sub draw {
             @deck = $random->shuffle(sort keys %$kinds);
 
             # rarely, as all clients that were away must fetch after it
-            push @deck, 'flush'
-                if $kinds == \%REDIS && @plan && $random->number < 0.5;
+            push @deck, $random->one(qw(flush delete))
+                if $kinds == \%REDIS && @plan && $random->number < 0.7;
         }
 
         my $kind = shift @deck;
-        my $length = $random->between(@{ $kinds->{$kind} || [ 0, 0 ] });
+        my $length = $random->between(@{ $kinds->{$kind} || [ 0.3, 0.3 ] });
 
         last if $time + $length > $self->{seconds} - 2;
 
@@ -158,7 +159,7 @@ sub excuse {
 
         next if $now > $fault->{end} + $span;
         next if $fault->{channels} && defined $channel
-                && !$fault->{channels}{$channel};
+                && !exists $fault->{channels}{$channel};
 
         return $fault->{kind};
     }
@@ -311,6 +312,25 @@ sub do_overflow {
 }
 
 
+# What happens to logs happens while some are away, who have missed events
+# before it and are back soon after it.
+
+sub meanwhile {
+    my ($self, $number, $code) = @_;
+
+    for my $client (@{ $self->{clients} }) {
+        $number = $number * 7.3 + 0.17;
+        $number -= int $number;
+        next if $number > 0.4 || !$client->{fh};
+
+        $client->cut('rst');
+        $client->{due} += 0.4;
+    }
+
+    $self->later(0.3, $code);
+}
+
+
 # Logs that end above what some have seen; what is cut off differs.
 
 sub do_trim {
@@ -321,27 +341,48 @@ sub do_trim {
         $number -= int $number;
         next if $number > 0.4;
 
-        $self->redis('XTRIM', "delta:{$channel}", 'MAXLEN',
-                     1 + int $number * 50);
-        $fault->{channels}{$channel} = 1;
+        $fault->{channels}{$channel} = 1 + int $number * 50;
     }
 
-    $fault->{channels} ||= { none => 1 };
+    my $channels = $fault->{channels} ||= {};
+
+    $self->meanwhile($number, sub {
+        $self->redis('XTRIM', "delta:{$_}", 'MAXLEN', $channels->{$_})
+            for keys %$channels;
+    });
+}
+
+
+# A log is gone, but not the channel.
+
+sub do_delete {
+    my ($self, $length, $number, $fault) = @_;
+
+    my $channels = $self->{channels};
+    my @gone = map { $channels->[ ($number * @$channels + $_) % @$channels ] }
+        0 .. 4;
+
+    @{ $fault->{channels} }{@gone} = ();
+
+    $self->meanwhile($number, sub {
+        $self->redis('DEL', map { "delta:{$_}" } @gone);
+    });
 }
 
 
 # All gone but what the backend knows how to make again.
 
 sub do_flush {
-    my ($self) = @_;
+    my ($self, $length, $number) = @_;
 
-    my $redis = Delta::Redis->new($self->{t}{redis_port});
+    my @sets = @{ $self->{sets} };
 
-    $redis->send('MULTI');
-    $redis->send('FLUSHALL');
-    $redis->send(@$_) for @{ $self->{sets} };
-    $redis->send('EXEC');
-    $redis->read for 1 .. 3 + @{ $self->{sets} };
+    $self->meanwhile($number, sub {
+        my $redis = Delta::Redis->new($self->{t}{redis_port});
+
+        $redis->send(@$_) for [ 'MULTI' ], [ 'FLUSHALL' ], @sets, [ 'EXEC' ];
+        $redis->read for 1 .. 3 + @sets;
+    });
 }
 
 
