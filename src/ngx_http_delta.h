@@ -18,6 +18,7 @@
 #include <ngx_http.h>
 
 #include "core/delta.h"
+#include "core/delta_clock.h"
 #include "core/delta_cursor.h"
 #include "core/delta_envelope.h"
 #include "core/delta_jwt.h"
@@ -227,6 +228,10 @@ struct ngx_http_delta_hub_s {
     ngx_event_t                  tick;      /* FCALL delta_tick */
     ngx_str_t                    tick_name; /* the channel it comes back on */
     u_char                       tick_buf[32];
+    uint64_t                     asked;     /* own ms, 0: it is not */
+    delta_clock_t                clock;     /* Redis's against our own */
+    ngx_uint_t                   steps;     /* back, seen so far */
+    uint64_t                     stepped;   /* the epoch that is to end */
     uint64_t                     heard_at;  /* Redis's ms of the last one */
     uint64_t                     safe;      /* and with nothing broken */
     uint64_t                     epoch;     /* of the cursors, 0: unknown */

@@ -30,6 +30,11 @@ static void ngx_http_delta_log_info(void *data, redisReply *reply);
 static ngx_str_t ngx_http_delta_log_field(redisReply *reply,
     const char *name);
 static void ngx_http_delta_log_tick_handler(ngx_event_t *ev);
+static void ngx_http_delta_log_tick_reply(void *data, redisReply *reply);
+static ngx_int_t ngx_http_delta_log_clock(ngx_http_delta_hub_t *hub,
+    uint64_t ms);
+static void ngx_http_delta_log_watch(ngx_http_delta_hub_t *hub);
+static uint64_t ngx_http_delta_log_now(void);
 
 
 ngx_http_delta_reading_t *
@@ -51,6 +56,7 @@ ngx_http_delta_log_read(ngx_http_delta_channel_t *channel,
     ngx_memcpy(reading->name.data, channel->sn.str.data, reading->name.len);
     reading->after = *after;
     reading->keep = channel->keep;
+    reading->steps = channel->hub->steps;
     reading->exact = exact;
     reading->reader = reader;
     reading->data = data;
@@ -207,6 +213,11 @@ ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading, redisReply *reply)
         return NGX_ERROR;
     }
 
+    if (!reading->exact && reading->steps != reading->hub->steps) {
+        /* the time is one of before the clock was set back */
+        return NGX_ERROR;
+    }
+
     if (reply->elements == 0) {
         return ngx_http_delta_log_absence(reading) ? NGX_OK : NGX_ERROR;
     }
@@ -306,9 +317,16 @@ ngx_http_delta_log_link_up(ngx_http_delta_hub_t *hub)
         hub->started = ngx_current_msec;
     }
 
+    hub->asked = ngx_http_delta_log_now();
+
     ngx_str_set(&argv[0], "INFO");
-    ngx_http_delta_redis_command(&hub->command, ngx_http_delta_log_info, hub,
-                                 1, argv);
+
+    if (ngx_http_delta_redis_command(&hub->command, ngx_http_delta_log_info,
+                                     hub, 1, argv)
+        != NGX_OK)
+    {
+        hub->asked = 0;
+    }
 
     if (hub->tick_name.len == 0) {
         if (RAND_bytes(id, sizeof(id)) != 1) {
@@ -363,8 +381,15 @@ ngx_http_delta_log_info(void *data, redisReply *reply)
     hub->forgetful = 1;
 
     if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
+        hub->asked = 0;
         return;
     }
+
+    now = ngx_http_delta_log_field(reply, "\nserver_time_usec:");
+    usec = ngx_atoof(now.data, now.len);
+    usec = usec > 0 ? usec : 0;
+
+    (void) ngx_http_delta_log_clock(hub, usec / 1000);
 
     id = ngx_http_delta_log_field(reply, "\nrun_id:");
     aof = ngx_http_delta_log_field(reply, "\naof_enabled:");
@@ -399,9 +424,7 @@ ngx_http_delta_log_info(void *data, redisReply *reply)
 
         /* the first tick is still to come; nothing was subscribed before */
 
-        now = ngx_http_delta_log_field(reply, "\nserver_time_usec:");
-        usec = ngx_atoof(now.data, now.len);
-        hub->heard_at = usec > 0 ? usec / 1000 : 0;
+        hub->heard_at = usec / 1000;
     }
 
     id = ngx_http_delta_log_field(reply, "\nmaster_replid:");
@@ -419,6 +442,8 @@ ngx_http_delta_log_info(void *data, redisReply *reply)
 
         ngx_http_delta_log_epoch(hub);
     }
+
+    ngx_http_delta_log_watch(hub);
 }
 
 
@@ -457,19 +482,39 @@ ngx_http_delta_log_epoch(ngx_http_delta_hub_t *hub)
 static void
 ngx_http_delta_log_epoch_reply(void *data, redisReply *reply)
 {
-    ngx_http_delta_hub_t  *hub = data;
+    ngx_queue_t               *q;
+    ngx_http_delta_hub_t      *hub = data;
+    ngx_http_delta_session_t  *s;
 
-    if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0) {
-
-        if (hub->epoch && hub->epoch != (uint64_t) reply->integer) {
-            ngx_log_error(NGX_LOG_NOTICE, hub->worker->log, 0,
-                          "delta: %V is not the Redis it was: cursors of "
-                          "before are answered by resync", &hub->conf->name);
-        }
-
-        hub->epoch = reply->integer;
-        hub->named(hub);
+    if (reply == NULL || reply->type != REDIS_REPLY_INTEGER
+        || reply->integer <= 0 || hub->epoch == (uint64_t) reply->integer)
+    {
+        return;
     }
+
+    if (hub->epoch) {
+        ngx_log_error(NGX_LOG_NOTICE, hub->worker->log, 0,
+                      "delta: %s of Redis %V: cursors of before are answered "
+                      "by resync",
+                      hub->stepped == hub->epoch ? "the clock was set back"
+                                                 : "the epoch has changed",
+                      &hub->conf->name);
+
+        /* times of before belong to the other epoch */
+
+        hub->safe = 0;
+
+        for (q = ngx_queue_head(&hub->sessions);
+             q != ngx_queue_sentinel(&hub->sessions);
+             q = ngx_queue_next(q))
+        {
+            s = ngx_queue_data(q, ngx_http_delta_session_t, queue);
+            s->cursor = 0;
+        }
+    }
+
+    hub->epoch = reply->integer;
+    hub->named(hub);
 }
 
 
@@ -497,17 +542,29 @@ ngx_http_delta_log_field(redisReply *reply, const char *name)
 static void
 ngx_http_delta_log_tick_handler(ngx_event_t *ev)
 {
-    ngx_str_t              argv[4];
-    ngx_http_delta_hub_t  *hub;
+    ngx_str_t                 argv[4];
+    ngx_http_delta_hub_t     *hub;
+    ngx_http_delta_reply_pt   handler;
 
     hub = ev->data;
+    handler = NULL;
+
+    if (hub->asked == 0) {
+        hub->asked = ngx_http_delta_log_now();
+        handler = ngx_http_delta_log_tick_reply;
+    }
 
     ngx_str_set(&argv[0], "FCALL");
     ngx_str_set(&argv[1], "delta_tick");
     ngx_str_set(&argv[2], "1");
     argv[3] = hub->tick_name;
 
-    ngx_http_delta_redis_command(&hub->command, NULL, NULL, 4, argv);
+    if (ngx_http_delta_redis_command(&hub->command, handler, hub, 4, argv)
+        != NGX_OK
+        && handler)
+    {
+        hub->asked = 0;
+    }
 
     if (hub->epoch == 0) {
 
@@ -518,7 +575,122 @@ ngx_http_delta_log_tick_handler(ngx_event_t *ev)
         hub->named(hub);
     }
 
+    ngx_http_delta_log_watch(hub);
+
     ngx_add_timer(ev, NGX_HTTP_DELTA_TICK);
+}
+
+
+static void
+ngx_http_delta_log_tick_reply(void *data, redisReply *reply)
+{
+    off_t                  ms;
+    ngx_http_delta_hub_t  *hub = data;
+
+    ms = 0;
+
+    if (reply && reply->type == REDIS_REPLY_STRING) {
+        ms = ngx_atoof((u_char *) reply->str, reply->len);
+    }
+
+    if (ngx_http_delta_log_clock(hub, ms > 0 ? ms : 0) != NGX_OK) {
+        ngx_http_delta_log_watch(hub);
+    }
+}
+
+
+/*
+ * The answer to what was asked at hub->asked; 0: there is none.  NGX_DECLINED:
+ * the clock was set back, times of before cannot be compared with those now.
+ */
+
+static ngx_int_t
+ngx_http_delta_log_clock(ngx_http_delta_hub_t *hub, uint64_t ms)
+{
+    uint64_t                   asked, back;
+    ngx_rbtree_node_t         *node;
+    ngx_http_delta_channel_t  *channel;
+
+    asked = hub->asked;
+    hub->asked = 0;
+
+    if (ms == 0 || asked == 0) {
+        return NGX_OK;
+    }
+
+    back = delta_clock_measure(&hub->clock, ms, asked,
+                               ngx_http_delta_log_now());
+    if (back == 0) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, hub->worker->log, 0,
+                  "delta: the clock of Redis %V went back by %uL ms",
+                  &hub->conf->name, back);
+
+    hub->steps++;
+    hub->stepped = hub->epoch;
+    hub->heard_at = ms;
+    hub->safe = 0;
+
+    if (hub->channels.root == hub->channels.sentinel) {
+        return NGX_DECLINED;
+    }
+
+    for (node = ngx_rbtree_min(hub->channels.root, hub->channels.sentinel);
+         node;
+         node = ngx_rbtree_next(&hub->channels, node))
+    {
+        channel = (ngx_http_delta_channel_t *) node;
+        channel->since = 0;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* Whether the epoch is still the same; raises it, unless another has. */
+
+static void
+ngx_http_delta_log_watch(ngx_http_delta_hub_t *hub)
+{
+    u_char     known[NGX_INT64_LEN];
+    ngx_str_t  argv[7];
+
+    if (hub->epoch == 0) {
+        return;
+    }
+
+    ngx_str_set(&argv[0], "FCALL");
+    ngx_str_set(&argv[1], "delta_epoch");
+    ngx_str_set(&argv[2], "1");
+    ngx_str_set(&argv[3], "delta:epoch");
+    ngx_str_set(&argv[4], "primary");
+    argv[5].data = known;
+    argv[5].len = ngx_sprintf(known, "%uL", hub->epoch) - known;
+
+    if (hub->stepped == hub->epoch) {
+        ngx_str_set(&argv[6], "raise");
+
+    } else {
+        ngx_str_set(&argv[6], "read");
+    }
+
+    ngx_http_delta_redis_command(&hub->command, ngx_http_delta_log_epoch_reply,
+                                 hub, 7, argv);
+}
+
+
+/* nginx's own is of the turn's beginning. */
+
+static uint64_t
+ngx_http_delta_log_now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000 + 1;
 }
 
 
@@ -529,7 +701,9 @@ ngx_http_delta_log_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload)
 
     ms = ngx_atoof(payload->data, payload->len);
 
-    if (ms <= 0) {
+    if (ms <= 0
+        || !delta_clock_plausible(&hub->clock, ms, ngx_http_delta_log_now()))
+    {
         return;
     }
 

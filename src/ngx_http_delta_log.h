@@ -3,7 +3,8 @@
  * Copyright (C) Delta contributors
  *
  * Reading the logs of channels, and what Redis can prove about them: its time
- * as it comes back through pub/sub, and whether it may forget.
+ * as it comes back through pub/sub, whether it has been set back, and whether
+ * it may forget.
  */
 
 #ifndef _NGX_HTTP_DELTA_LOG_H_INCLUDED_
@@ -36,6 +37,7 @@ struct ngx_http_delta_reading_s {
     ngx_str_t                      name;    /* of the channel, with prefix */
     delta_position_t               after;
     uint64_t                       keep;    /* ms that the log goes back */
+    ngx_uint_t                     steps;   /* of the hub, at the start */
     const ngx_http_delta_reader_t *reader;
     void                          *data;    /* NULL: nobody cares any more */
 

@@ -10,6 +10,7 @@
 --   FCALL delta_publish 1 <channel> <event JSON> [<source>/<n>]  ->  id
 --   FCALL delta_tick 1 <channel>  ->  ms
 --   FCALL delta_epoch 1 delta:epoch <node> <replication id> keep|new|wait
+--   FCALL delta_epoch 1 delta:epoch <node> <known epoch> read|raise
 --       ->  epoch
 --   FCALL_RO delta_version 0  ->  integer
 --
@@ -217,12 +218,22 @@ end
 
 -- The epoch of all cursors.  It changes when this Redis is not the one that
 -- was known under the node's name, unless the caller can tell that nothing
--- was lost ("keep"); who cannot tell yet says "wait" and gets 0.
+-- was lost ("keep"); who cannot tell yet says "wait" and gets 0.  Who has seen
+-- the clock go back says "raise": the first of them ends the epoch they know.
 
 local function epoch(keys, args)
     local key, node, id, verdict = keys[1], args[1], args[2], args[3]
     local v = redis.call('HGET', key, 'v')
     local known = redis.call('HGET', key, node)
+
+    if verdict == 'read' or verdict == 'raise' then
+        if v and verdict == 'raise' and v == id then
+            v = string.format('%.0f', tonumber(v) + 1)
+            redis.call('HSET', key, 'v', v)
+        end
+
+        return tonumber(v or 0)
+    end
 
     if v and known == id then
         return tonumber(v)
