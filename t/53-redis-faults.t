@@ -43,6 +43,7 @@ my $http = <<"END";
 server_names_hash_bucket_size 128;
 delta_jwt_key_file jwks.json;
 delta_jwt;
+delta_drain 2s;
 $nonsense
 END
 
