@@ -261,6 +261,7 @@ struct ngx_http_delta_hub_s {
     unsigned                     aof:1;
     unsigned                     young:1;   /* Redis started after our loss */
     unsigned                     forgetful:1;   /* absence proves nothing */
+    unsigned                     compared:1;    /* keep= with the library */
 };
 
 

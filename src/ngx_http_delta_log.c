@@ -29,6 +29,9 @@ static void ngx_http_delta_log_epoch_reply(void *data, redisReply *reply);
 static void ngx_http_delta_log_info(void *data, redisReply *reply);
 static ngx_str_t ngx_http_delta_log_field(redisReply *reply,
     const char *name);
+static void ngx_http_delta_log_library(ngx_http_delta_hub_t *hub);
+static void ngx_http_delta_log_retention(void *data, redisReply *reply);
+static ngx_str_t ngx_http_delta_log_table(u_char *text, size_t len);
 static void ngx_http_delta_log_tick_handler(ngx_event_t *ev);
 static void ngx_http_delta_log_tick_reply(void *data, redisReply *reply);
 static ngx_int_t ngx_http_delta_log_clock(ngx_http_delta_hub_t *hub,
@@ -328,6 +331,8 @@ ngx_http_delta_log_link_up(ngx_http_delta_hub_t *hub)
         hub->asked = 0;
     }
 
+    ngx_http_delta_log_library(hub);
+
     if (hub->tick_name.len == 0) {
         if (RAND_bytes(id, sizeof(id)) != 1) {
             return;
@@ -352,6 +357,103 @@ ngx_http_delta_log_link_up(ngx_http_delta_hub_t *hub)
     if (!hub->tick.timer_set) {
         ngx_add_timer(&hub->tick, 1);
     }
+}
+
+
+/* One worker asks, once: whoever loaded the library first decides keep=. */
+
+static void
+ngx_http_delta_log_library(ngx_http_delta_hub_t *hub)
+{
+    ngx_str_t  argv[5];
+
+    if (ngx_worker != 0 || hub->compared) {
+        return;
+    }
+
+    hub->compared = 1;
+
+    ngx_str_set(&argv[0], "FUNCTION");
+    ngx_str_set(&argv[1], "LIST");
+    ngx_str_set(&argv[2], "LIBRARYNAME");
+    ngx_str_set(&argv[3], "delta");
+    ngx_str_set(&argv[4], "WITHCODE");
+
+    ngx_http_delta_redis_command(&hub->command, ngx_http_delta_log_retention,
+                                 hub, 5, argv);
+}
+
+
+static void
+ngx_http_delta_log_retention(void *data, redisReply *reply)
+{
+    size_t                 i;
+    ngx_str_t              ours, theirs, *library;
+    redisReply            *entry, *code;
+    ngx_http_delta_hub_t  *hub = data;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements != 1
+        || reply->element[0]->type != REDIS_REPLY_ARRAY)
+    {
+        return;
+    }
+
+    entry = reply->element[0];
+    library = &hub->worker->conf->library;
+
+    for (i = 0; i + 1 < entry->elements; i += 2) {
+        code = entry->element[i + 1];
+
+        if (code->type != REDIS_REPLY_STRING
+            || entry->element[i]->type != REDIS_REPLY_STRING
+            || ngx_strcmp(entry->element[i]->str, "library_code") != 0)
+        {
+            continue;
+        }
+
+        ours = ngx_http_delta_log_table(library->data, library->len);
+        theirs = ngx_http_delta_log_table((u_char *) code->str, code->len);
+
+        if (theirs.data && ours.data
+            && (ours.len != theirs.len
+                || ngx_memcmp(ours.data, theirs.data, ours.len) != 0))
+        {
+            ngx_log_error(NGX_LOG_WARN, hub->worker->log, 0,
+                          "delta: the functions in %V were loaded with "
+                          "another delta_channel keep= than is configured "
+                          "here, which has no effect: give all gateways the "
+                          "same, run \"redis-cli FUNCTION DELETE delta\" and "
+                          "reload nginx", &hub->conf->name);
+        }
+    }
+}
+
+
+/* The line of the library that says how long channels are kept. */
+
+static ngx_str_t
+ngx_http_delta_log_table(u_char *text, size_t len)
+{
+    u_char     *p, *last;
+    ngx_str_t   table;
+
+    ngx_str_null(&table);
+
+    last = text + len;
+    p = ngx_strnstr(text, "local RETENTION = ", len);
+
+    if (p) {
+        table.data = p + sizeof("local RETENTION = ") - 1;
+
+        for (p = table.data; p < last && *p != '\n' && *p != ' '; p++) {
+            /* void */
+        }
+
+        table.len = p - table.data;
+    }
+
+    return table;
 }
 
 

@@ -506,7 +506,7 @@ sub answer {
 
     return if defined $fake{raw};
 
-    mark($i, 'loads') if $args[0] eq 'FUNCTION';
+    mark($i, 'loads') if "@args" =~ /^FUNCTION LOAD /;
 
     my $reply = exists $fake{ $args[0] } ? $fake{ $args[0] }
                                          : $good{ $args[0] } // "+OK\r\n";
