@@ -167,6 +167,7 @@ for (
     [ 'delta_jwt_key_file jwks.json; delta_jwt token=$nothing',
       qr/unknown "nothing" variable/ ],
     [ 'delta_user $delta_user', qr/cannot be made of \$delta_user/ ],
+    [ 'delta_user $Delta_User', qr/cannot be made of \$delta_user/ ],
     [ 'delta_user a${delta_user}', qr/cannot be made of \$delta_user/ ],
     [ 'delta_user $nothing', qr/unknown "nothing" variable/ ],
     [ 'delta_origin null', qr{give scheme://host\[:port\] without a path} ],
@@ -345,6 +346,7 @@ for (
       qr/the client chooses "space:\$arg_id" freely, add in=set/ ],
     [ 'delta_subscribe ${http_x}:a', qr/freely, add in=set/ ],
     [ 'delta_subscribe a:$cookie_a on_request', qr/freely, add in=set/ ],
+    [ 'delta_subscribe space:$ARG_id', qr/freely, add in=set/ ],
     [ 'delta_subscribe a:$request_uri', qr/freely, add in=set/ ],
     [ 'delta_subscribe space:$arg_id in=user:$arg_user:spaces',
       qr/chooses the set "user:\$arg_user:spaces" freely, name it by what/ ],
@@ -393,6 +395,23 @@ for (
 
 unlike(($t->nginx_t("worker_shutdown_timeout 1s;\n" . $t->conf))[1],
        qr/warn/, 'without a gateway it is nobody\'s business');
+
+
+{
+    my $location = 'location ~ "^/(?<room>[a-z]+)$"';
+    my $text = "$base $location { delta_gateway; delta_subscribe";
+
+    my ($status, $output) = test("$text room:\$room; }", 's');
+    ok($status == 0 && $output =~ /chooses "room:\$room" freely/,
+       'a named group of the location is the client\'s choice')
+        or diag($output);
+
+    ($status, $output) = test("$text room:\$room in=rooms; }", 's');
+    ok($status == 0 && $output !~ /\[warn\]/, 'which in= checks')
+        or diag($output);
+}
+
+
 # No warning where there is nothing to be warned of.
 
 for (
