@@ -9,6 +9,7 @@
 
 
 #define NGX_HTTP_DELTA_MAX_DRAIN  3600      /* seconds */
+#define NGX_HTTP_DELTA_MAX_SIZE  (16 * 1024 * 1024)
 
 
 static void ngx_http_delta_conf_free_keys(void *data);
@@ -511,4 +512,17 @@ ngx_http_delta_conf_shutdown(ngx_cycle_t *cycle)
     }
 
     return NGX_OK;
+}
+
+
+char *
+ngx_http_delta_conf_size(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t  *size = data;
+
+    if (*size == 0 || *size > NGX_HTTP_DELTA_MAX_SIZE) {
+        return "is out of bounds, give a size from 1 to 16m,";
+    }
+
+    return NGX_CONF_OK;
 }

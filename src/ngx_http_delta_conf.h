@@ -49,6 +49,9 @@ ngx_str_t *ngx_http_delta_conf_param(ngx_str_t *value, const char *key,
 char *ngx_http_delta_conf_number(ngx_conf_t *cf, ngx_str_t *value,
     size_t skip, ngx_uint_t *number);
 
+/* Post handler of sizes that are allocated: bounds them. */
+char *ngx_http_delta_conf_size(ngx_conf_t *cf, void *post, void *data);
+
 /* Complains of a parameter; hint says what the directive takes. */
 char *ngx_http_delta_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value, const char *hint);

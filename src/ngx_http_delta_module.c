@@ -47,6 +47,9 @@ static ngx_conf_enum_t  ngx_http_delta_envelopes[] = {
 };
 
 
+static ngx_conf_post_t  ngx_http_delta_size = { ngx_http_delta_conf_size };
+
+
 #define NGX_HTTP_DELTA_ANY                                                    \
     (NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF)
 
@@ -72,7 +75,7 @@ static ngx_command_t  ngx_http_delta_directives[] = {
       ngx_conf_set_size_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_delta_main_conf_t, max_event),
-      NULL },
+      &ngx_http_delta_size },
 
     { ngx_string("delta_jwt"),
       NGX_HTTP_DELTA_ANY|NGX_CONF_ANY,
@@ -149,7 +152,7 @@ static ngx_command_t  ngx_http_delta_directives[] = {
       ngx_conf_set_size_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_delta_loc_conf_t, max_command),
-      NULL },
+      &ngx_http_delta_size },
 
     { ngx_string("delta_limit"),
       NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE123,

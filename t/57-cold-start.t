@@ -13,8 +13,7 @@ $t->start_redis;
 
 # the library of a newer gateway, which can be made to hesitate
 
-open my $fh, '<', "$Delta::TOP/src/redis/delta.lua" or die $!;
-my $library = do { local $/; <$fh> };
+my $library = $t->library;
 
 $library =~ s/^local VERSION = \d+/local VERSION = 99/m or die;
 $library =~ s/^local function epoch\(keys, args\)\n/$&
