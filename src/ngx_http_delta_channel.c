@@ -5,8 +5,8 @@
 
 
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_event.h"
-#include "ngx_http_delta_log.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_repair.h"
@@ -521,7 +521,7 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
     if (key->len == hub->tick_name.len
         && ngx_memcmp(key->data, hub->tick_name.data, key->len) == 0)
     {
-        ngx_http_delta_log_ticked(hub, payload);
+        ngx_http_delta_epoch_ticked(hub, payload);
         return;
     }
 

@@ -57,12 +57,5 @@ ngx_http_delta_reading_t *ngx_http_delta_log_read(
     ngx_http_delta_channel_t *channel, const delta_position_t *after,
     ngx_uint_t exact, const ngx_http_delta_reader_t *reader, void *data);
 
-/* Redis has been (re)connected: asks what it can prove, starts the tick. */
-void ngx_http_delta_log_link_up(ngx_http_delta_hub_t *hub);
-void ngx_http_delta_log_link_down(ngx_http_delta_hub_t *hub);
-
-/* The tick, Redis's time in ms, has come back by pub/sub. */
-void ngx_http_delta_log_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload);
-
 
 #endif /* _NGX_HTTP_DELTA_LOG_H_INCLUDED_ */

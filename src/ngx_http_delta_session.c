@@ -8,8 +8,8 @@
 #include "ngx_http_delta_auth.h"
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_control.h"
+#include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_event.h"
-#include "ngx_http_delta_log.h"
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_queue.h"
@@ -359,7 +359,7 @@ ngx_http_delta_session_link_up(ngx_http_delta_hub_t *hub)
     ngx_http_delta_session_t  *s;
 
     ngx_http_delta_metric(hub->worker, REDIS_UP, 1);
-    ngx_http_delta_log_link_up(hub);
+    ngx_http_delta_epoch_link_up(hub);
 
     for (q = ngx_queue_head(&hub->sessions);
          q != ngx_queue_sentinel(&hub->sessions);
@@ -382,7 +382,7 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
 
     ngx_http_delta_metric(hub->worker, REDIS_UP, -1);
 
-    ngx_http_delta_log_link_down(hub);
+    ngx_http_delta_epoch_link_down(hub);
     ngx_http_delta_channel_down(hub);
 
     for (q = ngx_queue_head(&hub->sessions);

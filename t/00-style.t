@@ -23,7 +23,7 @@ my %level = (
     delta => 0, header => 0,
     metrics => 1, link => 1, redis => 1, event => 1, lua => 1,
     channel => 2,
-    log => 2,
+    log => 2, epoch => 2,
     repair => 2,
     auth => 3, queue => 3, origin => 4,
     session => 4,

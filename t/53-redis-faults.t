@@ -57,7 +57,7 @@ location = /gateway {
 location = /metrics { delta_jwt off; delta_metrics; }
 END
 
-my ($worker) = $t->workers;
+my $worker = wait_for(sub { ($t->workers)[0] });
 my %ben = (token => $t->token('ben'));
 
 down_at_start();

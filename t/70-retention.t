@@ -23,7 +23,7 @@ my $ws = start('delta_channel a keep=2h;');
 $t->redis('CLIENT', 'KILL', 'TYPE', $_, 'SKIPME', 'yes')
     for qw(normal pubsub);
 ok(wait_for(sub {
-    (() = substr($t->log, $from) =~ /delta: connected to/g) >= 2;
+    (() = substr($t->log, $from) =~ /delta: Redis \S+ is back/g) >= 1;
 }, 10), 'Redis is connected again');
 asked();
 is(warnings($from), 1, 'and it is not said again');

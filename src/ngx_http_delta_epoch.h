@@ -1,0 +1,24 @@
+
+/*
+ * Copyright (C) Delta contributors
+ *
+ * What Redis vouches for: which Redis it is (the epoch), its time as it comes
+ * back through pub/sub, and whether it may forget.
+ */
+
+#ifndef _NGX_HTTP_DELTA_EPOCH_H_INCLUDED_
+#define _NGX_HTTP_DELTA_EPOCH_H_INCLUDED_
+
+
+#include "ngx_http_delta.h"
+
+
+/* Redis has been (re)connected: asks what it can prove, starts the tick. */
+void ngx_http_delta_epoch_link_up(ngx_http_delta_hub_t *hub);
+void ngx_http_delta_epoch_link_down(ngx_http_delta_hub_t *hub);
+
+/* The tick, Redis's time in ms, has come back by pub/sub. */
+void ngx_http_delta_epoch_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload);
+
+
+#endif /* _NGX_HTTP_DELTA_EPOCH_H_INCLUDED_ */
