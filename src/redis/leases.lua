@@ -28,6 +28,7 @@ end
 
 
 -- Not to be claimed for a moment: what is opened next is found by the sweep.
+-- The moment is the same for all, so that none cuts that of another short.
 
 local function leases_add(keys, args)
     local err = index_pairs(keys, args, 1, DURATION_MAX)
@@ -39,13 +40,12 @@ local function leases_add(keys, args)
     local now = now_ms()
 
     for i = 1, #args, 2 do
-        local delay = tonumber(args[i + 1])
         local score = redis.call('ZSCORE', keys[1], args[i])
-        local at = now + delay
+        local at = now + tonumber(args[i + 1])
 
         if score then
             at = math.max(math.min(math.floor(tonumber(score)), at),
-                          now + math.min(delay, SETTLE))
+                          now + SETTLE)
         end
 
         redis.call('ZADD', keys[1], int(at), args[i])

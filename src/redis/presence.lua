@@ -14,7 +14,7 @@ local MINUTE = 60000
 local DURATION_MAX = 86400000
 local LEASES_MAX = 256
 local BATCH_MAX = 1000
-local SETTLE = 5000
+local SETTLE = 2000
 local STATUS_MAX = 64
 local PROJECT_MAX = 128
 
@@ -301,7 +301,7 @@ local function make_room(state)
     end
 
     if count >= LEASES_MAX then
-        lease_drop(state, sid, 0)
+        lease_drop(state, sid, state.leases[sid].heard)
     end
 end
 
@@ -324,15 +324,16 @@ end
 
 
 local function session_open(keys, args)
-    local state, err = state_read(keys, args, 'delta_session_open 1 key '
-                                  .. 'channel sid ttl resume status project',
-                                  6)
+    local state, err = state_read(keys, args, 'delta_session_open 1|2 key '
+                                  .. '[last_seen] channel sid ttl resume '
+                                  .. 'status project', 6)
 
     if not state then
         return err
     end
 
-    local sid, ttl, resume = args[2], duration(args[3], 1), duration(args[4], 0)
+    local sid = args[2]
+    local ttl, resume = duration(args[3], 1), duration(args[4], 0)
 
     if not valid_sid(sid) then
         return wrong(NO_SID)
@@ -366,8 +367,9 @@ end
 
 
 local function session_resume(keys, args)
-    local state, err = state_read(keys, args, 'delta_session_resume 1 key '
-                                  .. 'channel sid gen ttl resume', 5)
+    local state, err = state_read(keys, args, 'delta_session_resume 1|2 key '
+                                  .. '[last_seen] channel sid gen ttl '
+                                  .. 'resume', 5)
 
     if not state then
         return err
@@ -406,8 +408,9 @@ end
 
 
 local function session_status(keys, args)
-    local state, err = state_read(keys, args, 'delta_session_status 1 key '
-                                  .. 'channel sid gen status project', 5)
+    local state, err = state_read(keys, args, 'delta_session_status 1|2 key '
+                                  .. '[last_seen] channel sid gen status '
+                                  .. 'project', 5)
 
     if not state then
         return err
