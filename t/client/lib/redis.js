@@ -1,6 +1,7 @@
 // Copyright (C) Delta contributors
 
-// A connection to Redis: one command at a time, replies of one level.
+// A connection to Redis: commands in order, replies of one level.  It does not
+// keep the process alive.
 
 import net from 'node:net'
 
@@ -17,6 +18,7 @@ export class Redis {
     command(...words) {
         const sent = words.map(word =>
             `$${Buffer.byteLength(String(word))}\r\n${word}\r\n`)
+        this.socket.ref()
         this.socket.write(`*${words.length}\r\n${sent.join('')}`)
         return new Promise((resolve, reject) =>
             this.#waiting.push({ resolve, reject }))
@@ -25,10 +27,6 @@ export class Redis {
     publish(channel, t, d) {
         return this.command('FCALL', 'delta_publish', 1, channel,
                             JSON.stringify({ t, d }))
-    }
-
-    close() {
-        this.socket.end()
     }
 
     #read(data) {
@@ -48,6 +46,7 @@ export class Redis {
             const { resolve, reject } = this.#waiting.shift()
             if (line[1] === '-') reject(new Error(value))
             else resolve(value)
+            if (!this.#waiting.length) this.socket.unref()
         }
     }
 }

@@ -37,7 +37,7 @@ export class WebSocket {
             if (head.length) this.#read(head)
         })
         this.request.on('response', answer => {
-            answer.resume()
+            answer.destroy()
             this.#ended()
         })
         this.request.on('error', () => this.#ended())
