@@ -4,6 +4,7 @@
 #   make test [TESTS="t/…"]     all tests; ASAN=1: with the sanitizers
 #   make build upstream         the module and the reference upstream
 #   make bench                  latency and CPU of a delivery
+#   make client                 the client library, bundled, and its sizes
 #   make deb                    build/deb/libnginx-mod-http-delta_*.deb
 #   make install                the module to where nginx looks for modules
 #   make clean
@@ -42,7 +43,9 @@ BUILD_DEPS := gcc make libc6-dev nginx nginx-dev libhiredis-dev \
 RUN_DEPS   := $(BUILD_DEPS) redis-server libmicrohttpd-dev libsqlite3-dev \
               curl perl libmojolicious-perl
 TEST_DEPS  := $(RUN_DEPS) openssl libprotocol-websocket-perl \
-              libcrypt-jwt-perl libio-socket-ssl-perl libnginx-mod-nchan
+              libcrypt-jwt-perl libio-socket-ssl-perl libnginx-mod-nchan \
+              nodejs esbuild
+CLIENT_DEPS := esbuild
 DEB_DEPS   := $(BUILD_DEPS) build-essential dpkg-dev debhelper
 
 # The greatest set that this call needs, so that apt runs but once.
@@ -58,9 +61,14 @@ endif
 ifneq ($(filter deb,$(MAKECMDGOALS)),)
 PACKAGES += $(DEB_DEPS)
 endif
+ifeq ($(MAKECMDGOALS),client)
+PACKAGES := $(CLIENT_DEPS)
+else ifneq ($(filter client,$(MAKECMDGOALS)),)
+PACKAGES += $(CLIENT_DEPS)
+endif
 
 
-.PHONY: build upstream run test bench install deb deps clean FORCE
+.PHONY: build upstream run test bench client install deb deps clean FORCE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := build
 
@@ -77,6 +85,9 @@ test: build upstream $(if $(filter build/asan,$(BUILD)),$(BUILD)/noclose.so)
 
 bench: build upstream
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/delivery
+
+client: | deps
+	@t/bin/client-size
 
 install: build
 	@t/bin/install-module $(MODULE) $(NGINX)

@@ -56,6 +56,7 @@ const next = (source, name, accept = () => true) =>
     })
 
 const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
+const reload = () => process.kill(Number(env.DELTA_NGINX), 'SIGHUP')
 const cut = () => sockets.forEach(socket => socket.cut())
 
 // Publishes n events and collects what arrives, while something happens.
@@ -96,7 +97,7 @@ test('reloads of nginx lose nothing and repeat nothing', async () => {
     const client = open('ben')
     await next(client, 'ready')
     const seen = await stream(client, 'guild:1', 120, async i => {
-        if (i === 20 || i === 80) process.kill(Number(env.DELTA_NGINX), 'SIGHUP')
+        if (i === 20 || i === 80) reload()
         await pause(20)
     })
     assert.deepEqual(seen, upTo(120))
@@ -140,7 +141,7 @@ test('an event stream where WebSocket is blocked, from the same cursor',
     await next(client, 'ready')
     assert.equal(client.connection.transport, 'sse')
     const seen = await stream(client, 'guild:1', 60, async i => {
-        if (i === 20) process.kill(Number(env.DELTA_NGINX), 'SIGHUP')
+        if (i === 20) reload()
         await pause(40)
     })
     assert.deepEqual(seen, upTo(60))

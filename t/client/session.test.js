@@ -355,8 +355,8 @@ test('an event stream names its channels in the URL', async () => {
     const one = w.client.subscribe('channel:7')
     const two = w.client.subscribe('channel:8')
     await w.clock.pass(50)
-    assert.equal(w.network.last.url,
-        'http://gate.test/gateway?since=7.1&subscribe=channel%3A7%2Cchannel%3A8')
+    assert.equal(w.network.last.url.split('?')[1],
+                 'since=7.1&subscribe=channel%3A7%2Cchannel%3A8')
     w.network.last.stream()
     await w.clock.pass(0)
     ready(['channel:7'])
