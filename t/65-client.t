@@ -78,6 +78,9 @@ sub relay {
                     $test);
     close $in;
 
+    local $SIG{ALRM} = sub { kill 'KILL', $pid };
+    alarm 120 * $Delta::SLOW;
+
     while (my $line = <$out>) {
         chomp $line;
         push @detail, $line;
@@ -97,6 +100,7 @@ sub relay {
     }
 
     waitpid $pid, 0;
+    alarm 0;
     is($?, 0, 'node ended with status 0') or diag(join "\n", @detail);
     cmp_ok($seen, '>', 0, 'it had tests');
 }
