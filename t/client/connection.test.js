@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { Credentials } from '../../src/client/core/credentials.js'
 import { UnauthorizedError } from '../../src/client/index.js'
 import { decode } from '../../src/client/msgpack/index.js'
 import { fire, settle, world } from './lib/fakes.js'
@@ -140,6 +141,43 @@ test('the token is fetched once at a time, and again when it has ended',
     give('two')
     await w.clock.pass(0)
     assert.equal(w.network.socket.protocols[1], 'bearer.two')
+})
+
+test('two who ask at the same time share the answer', async () => {
+    let asked = 0
+    const credentials = new Credentials(async () => `token ${++asked}`)
+    assert.deepEqual(await Promise.all([credentials.get(), credentials.get()]),
+                     Array(2).fill({ token: 'token 1', cached: false }))
+    assert.deepEqual(await credentials.get(),
+                     { token: 'token 1', cached: true })
+})
+
+test('nothing comes after close, whenever it is', async () => {
+    const w = world({ getToken: () => settle().then(() => 'one') })
+    const heard = []
+    w.client.on('patch', () => heard.push('patch'))
+    w.client.close()
+    await w.clock.pass(1000)
+    assert.equal(w.network.sockets.length, 0, 'waiting for the token')
+
+    w.client.connect()
+    await w.clock.pass(0)
+    w.network.socket.end()
+    await settle()
+    w.client.close()
+    w.network.last.answer(503)
+    await w.clock.pass(30000)
+    assert.equal(w.client.state, 'disconnected', 'waiting for the probe')
+
+    w.client.connect()
+    const socket = await w.up()
+    w.client.close()
+    socket.say({ v: 1, t: 'patch', c: 'a', id: '1-0', d: {} })
+    socket.end(4001)
+    await w.clock.pass(30000)
+    assert.deepEqual(heard, [])
+    assert.equal(w.client.state, 'disconnected')
+    assert.equal(w.network.sockets.length, 2)
 })
 
 test('no token is the end, a failure to get one is not', async () => {
@@ -402,12 +440,14 @@ test('MessagePack is offered where it can be read', async () => {
 
 test('a 400 costs the resume state, once', async () => {
     const w = world()
-    await w.up()
+    await w.up({ resume_token: 's1.1' })
     w.network.socket.end()
     await w.clock.pass(300)
-    assert.match(w.network.socket.url, /since=7\.1000/)
+    assert.match(w.network.socket.url, /resume=s1\.1&since=7\.1000$/)
     w.network.socket.end()
     await settle()
+    assert.match(w.network.last.url, /gateway\?since=7\.1000$/,
+                 'HEAD does not use up the token')
     w.network.last.answer(400)
     await w.clock.pass(300)
     assert.equal(w.network.socket.url, 'ws://gate.test/gateway')

@@ -288,6 +288,34 @@ test('a new session asks again, and says when that left a gap', async () => {
     assert.equal(list.length, 1)
 })
 
+test('a handle that goes, and one that comes, before the answers', async () => {
+    const w = world()
+    const socket = await w.up()
+    const answer = (t, n) => socket.say(word(t, {
+        channel: 'channel:7', reason: 'requested', ref: socket.sent[n].ref }))
+    const list = heard(w.client, 'unsubscribed', 'resync')
+    const sent = () => socket.sent.map(command => command.t).join(' ')
+
+    w.client.subscribe('channel:7').unsubscribe()
+    await w.clock.pass(500)
+    answer('subscribed', 0)
+    assert.equal(sent(), 'subscribe unsubscribe', 'nobody wants it')
+    answer('unsubscribed', 1)
+
+    const one = w.client.subscribe('channel:7')
+    answer('subscribed', 2)
+    one.unsubscribe()
+    await w.clock.pass(500)
+    const two = w.client.subscribe('channel:7')
+    answer('unsubscribed', 3)
+    assert.equal(two.state, 'subscribing')
+    answer('subscribed', 4)
+    assert.equal(two.state, 'subscribed')
+    assert.equal(sent(),
+        'subscribe unsubscribe subscribe unsubscribe subscribe')
+    assert.deepEqual(list, [])
+})
+
 test('many channels are asked for slowly enough', async () => {
     const w = world()
     w.network.acks = true
@@ -413,6 +441,8 @@ test('seen: by the event, by the cursor, or not in time', async () => {
     assert.equal(done.channel, true)
     assert.equal(done.late, false)
     assert.equal(socket.commands('heartbeat').length, 1, 'asks for a cursor')
+    await w.clock.pass(1500)
+    assert.equal(socket.commands('heartbeat').length, 2, 'again, if it must')
     socket.say(word('heartbeat_ack', { cursor: '7.3000' }))
     await w.clock.pass(0)
     assert.equal(done.later, true)

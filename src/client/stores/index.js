@@ -139,8 +139,7 @@ class Stores {
 
     // What we may not see any more is not kept to be shown.
 
-    #unsubscribed({ channel, reason }) {
-        if (reason === 'requested') return
+    #unsubscribed({ channel }) {
         const [kind, id] = channel.split(/:(.*)/s)
         if (kind === 'guild') this.forgetGuild(id)
         else if (kind === 'channel') this.forgetChannel(id)
