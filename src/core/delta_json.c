@@ -25,9 +25,6 @@ static const char *delta_json_scan_word(delta_json_scan_t *s, const char *p,
 static const char *delta_json_fail(delta_json_scan_t *s, int error);
 static delta_json_type_t delta_json_type(char c);
 
-static const char *delta_json_skip(const char *p, const char *end);
-static const char *delta_json_skip_string(const char *p, const char *end);
-
 
 static const char *delta_json_errors[] = {
 #define X(name, text)  text,
@@ -435,7 +432,7 @@ delta_json_next(const delta_json_t *container, size_t *pos, delta_str_t *key,
 }
 
 
-static const char *
+const char *
 delta_json_skip(const char *p, const char *end)
 {
     size_t  depth;
@@ -492,7 +489,7 @@ delta_json_skip(const char *p, const char *end)
 }
 
 
-static const char *
+const char *
 delta_json_skip_string(const char *p, const char *end)
 {
     p++;

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) Delta contributors
  *
- * Inside of JSON strings: what delta_json.c and delta_json_text.c share.
+ * Inside of JSON: what delta_json.c, delta_json_text.c and delta_merge_tree.c
+ * share.
  */
 
 #ifndef _DELTA_JSON_TEXT_H_INCLUDED_
@@ -23,6 +24,13 @@ const char *delta_json_plain(const char *p, const char *end);
  * is a surrogate if it does not belong to a pair.
  */
 const char *delta_json_unescape(uint32_t *ch, const char *p, const char *end);
+
+/*
+ * Behind the string, or the object or array, that begins at p, within text
+ * that delta_json_parse() accepted.
+ */
+const char *delta_json_skip_string(const char *p, const char *end);
+const char *delta_json_skip(const char *p, const char *end);
 
 
 #endif /* _DELTA_JSON_TEXT_H_INCLUDED_ */
