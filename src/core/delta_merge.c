@@ -120,7 +120,7 @@ delta_merge(delta_merge_t *merge, delta_merged_t *out,
     }
 
     if (size) {
-        merge->text = size <= s.pool.memory ? malloc(size) : NULL;
+        merge->text = malloc(size);
     }
 
     n = size && merge->text == NULL

@@ -67,7 +67,7 @@ typedef struct {
 typedef struct {
     size_t               max;       /* bytes of d that is made anew */
     size_t               memory;    /* bytes to take while merging */
-    void                *text;      /* of the new events */
+    void                *text;      /* of the new events; not in memory */
 } delta_merge_t;
 
 
@@ -77,8 +77,8 @@ delta_merge_rule_t delta_merge_rule(delta_str_t type);
 /*
  * Sets out[0] and on from in[0..n-1]; out has room for n.  Takes max and
  * memory, sets text, which is for delta_merge_free() once out is done with.
- * Without memory, items from there on are not merged, or none is.  All d
- * together are never longer than those of the input.
+ * Where memory ends, less is merged, or nothing; usual events need not more
+ * than twice their bytes.  All d together are never longer than those given.
  * Returns the number of events, 0 only for n == 0.
  */
 size_t delta_merge(delta_merge_t *merge, delta_merged_t *out,

@@ -254,11 +254,14 @@ delta_merge_space_net(delta_merge_pool_t *pool, delta_merge_group_t *group,
 
         if (node->match) {
             delta_merge_space_apply(group->tree, node->match, node);
+            delta_merge_spare(pool, node);
 
         } else {
             delta_merge_link(pool, group->tree, node);
         }
     }
+
+    delta_merge_spare(pool, tree);
 
     group->arrays |= arrays;
     group->size = size;

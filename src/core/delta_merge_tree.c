@@ -116,13 +116,28 @@ delta_merge_node(delta_merge_pool_t *pool)
 {
     delta_merge_node_t  *node;
 
-    node = delta_merge_alloc(pool, sizeof(*node));
+    node = pool->spare;
+
+    if (node) {
+        pool->spare = node->next;
+
+    } else {
+        node = delta_merge_alloc(pool, sizeof(*node));
+    }
 
     if (node) {
         delta_merge_empty(pool, node);
     }
 
     return node;
+}
+
+
+void
+delta_merge_spare(delta_merge_pool_t *pool, delta_merge_node_t *node)
+{
+    node->next = pool->spare;
+    pool->spare = node;
 }
 
 
@@ -372,7 +387,14 @@ delta_merge_insert(delta_merge_pool_t *pool, delta_merge_node_t *node)
 
     slot = delta_merge_slot(node->parent, node->hash);
 
+    /* a spare one that is used again may stand there already */
+
     while (pool->table[slot & (pool->size - 1)]) {
+
+        if (pool->table[slot & (pool->size - 1)] == node) {
+            return;
+        }
+
         slot++;
     }
 
@@ -637,10 +659,14 @@ delta_merge_fold(delta_merge_pool_t *pool, delta_merge_node_t *target,
             match->first = NULL;
             match->last = NULL;
             match->count = 0;
+
+            delta_merge_spare(pool, child);
         }
 
         target->len = target->len - len + match->len;
     }
+
+    delta_merge_spare(pool, patch);
 }
 
 

@@ -51,6 +51,7 @@ typedef struct {
     char                 *free;
     size_t                room;
     size_t                memory;    /* left */
+    delta_merge_node_t   *spare;
 
     delta_merge_node_t  **table;     /* children of large parents */
     size_t                size;
@@ -93,6 +94,7 @@ struct delta_merge_group_s {
 void delta_merge_pool_free(delta_merge_pool_t *pool);
 void *delta_merge_alloc(delta_merge_pool_t *pool, size_t size);
 delta_merge_node_t *delta_merge_node(delta_merge_pool_t *pool);
+void delta_merge_spare(delta_merge_pool_t *pool, delta_merge_node_t *node);
 
 /* A parent without children, for memory that held another one. */
 void delta_merge_empty(delta_merge_pool_t *pool, delta_merge_node_t *node);
