@@ -32,6 +32,9 @@ typedef struct ngx_http_delta_event_s    ngx_http_delta_event_t;
 typedef struct ngx_http_delta_session_s  ngx_http_delta_session_t;
 typedef struct ngx_http_delta_load_s     ngx_http_delta_load_t;
 typedef struct ngx_http_delta_repair_s   ngx_http_delta_repair_t;
+typedef struct ngx_http_delta_history_s  ngx_http_delta_history_t;
+typedef struct ngx_http_delta_window_s   ngx_http_delta_window_t;
+typedef struct ngx_http_delta_replay_s   ngx_http_delta_replay_t;
 typedef struct ngx_http_delta_reading_s  ngx_http_delta_reading_t;
 typedef struct ngx_http_delta_resume_s   ngx_http_delta_resume_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
@@ -69,6 +72,8 @@ typedef struct {
     ngx_str_t                    pattern;
     ngx_msec_t                   keep;      /* ms in the log */
     ngx_uint_t                   replay;    /* events at most, else resync */
+    ngx_msec_t                   window;    /* ms, 0: none */
+    ngx_uint_t                   max;       /* events in a window */
 } ngx_http_delta_channel_conf_t;
 
 /* One delta_jwt_key_file; what a worker has read of it is in the worker. */
@@ -236,6 +241,7 @@ struct ngx_http_delta_hub_s {
     uint64_t                     safe;      /* and with nothing broken */
     uint64_t                     epoch;     /* of the cursors, 0: unknown */
     ngx_uint_t                   nbroken;   /* channels */
+    ngx_queue_t                  windows;   /* that hold events, oldest first */
     ngx_msec_t                   lost;      /* when the link was lost */
     ngx_msec_t                   started;   /* when it first came up */
     u_char                       run_id[40];
@@ -253,6 +259,7 @@ struct ngx_http_delta_hub_s {
     void                       (*acked)(ngx_http_delta_session_t *s,
                                      ngx_http_delta_channel_t *channel);
     void                       (*deliver)(ngx_http_delta_session_t *s,
+                                     ngx_uint_t sub,
                                      ngx_http_delta_event_t *event);
     void                       (*unproven)(ngx_http_delta_channel_t *channel);
     void                       (*named)(ngx_http_delta_hub_t *hub);
@@ -278,6 +285,7 @@ typedef struct {
     unsigned                     rule:8;    /* that allows it */
     unsigned                     requested:1;
     unsigned                     listed:1;  /* seen by the running load */
+    unsigned                     behind:1;  /* gets its events by a replay */
 } ngx_http_delta_sub_t;
 
 struct ngx_http_delta_channel_s {
@@ -296,7 +304,11 @@ struct ngx_http_delta_channel_s {
     uint64_t                     since;     /* broken: Redis's ms before */
     ngx_uint_t                   replay;    /* of delta_channel */
     ngx_msec_t                   keep;
+    ngx_msec_t                   wait;      /* of window= */
+    ngx_uint_t                   max;       /* events in a window */
     ngx_http_delta_repair_t     *repair;    /* the log is being read */
+    ngx_http_delta_history_t    *history;   /* newest events, or NULL */
+    ngx_http_delta_window_t     *window;    /* open, or NULL */
 
     unsigned                     sent:1;    /* SUBSCRIBE is on its way */
     unsigned                     active:1;  /* and acknowledged */
@@ -315,15 +327,20 @@ struct ngx_http_delta_frame_s {
     u_char                       data[1];
 };
 
-/* Counted references: one per queue entry, one for who made it. */
+/* Counted references: one per place that holds it. */
 struct ngx_http_delta_event_s {
     ngx_uint_t                   refs;
     ngx_http_delta_channel_t    *channel;   /* NULL: made for one session;
-                                               compared, never followed */
-    delta_position_t             position;  /* 0-0: in no log */
+                                               followed by who knows it lives */
+    delta_position_t             position;  /* of its newest part; 0-0: in no
+                                               log */
+    delta_position_t             before;    /* the channel's place before it */
     ngx_http_delta_frame_t      *frames;
-    delta_event_t                content;   /* valid during fan-out only */
-    delta_str_t                  id;        /* likewise; empty: ephemeral */
+    delta_event_t                content;   /* its own copy */
+    unsigned                     exact:1;   /* before is another event's */
+    unsigned                     partial:1; /* not all up to position went out
+                                               before: says no id */
+    unsigned                     claims:1;  /* tells a cursor */
 };
 
 
@@ -357,6 +374,7 @@ typedef enum {
     NGX_HTTP_DELTA_LOADING,         /* reads its membership */
     NGX_HTTP_DELTA_SUBSCRIBING,     /* waits for its channels */
     NGX_HTTP_DELTA_REPLAYING,       /* gets what it missed */
+    NGX_HTTP_DELTA_BEHIND,          /* too slow: gets the rest when it can */
     NGX_HTTP_DELTA_LIVE,
     NGX_HTTP_DELTA_CLOSING          /* says goodbye, or is gone */
 } ngx_http_delta_state_e;
@@ -396,7 +414,10 @@ struct ngx_http_delta_session_s {
     ngx_uint_t                   unacked;   /* subs without an ack */
     ngx_queue_t                  loads;     /* ngx_http_delta_load_t */
     ngx_http_delta_resume_t     *resume;    /* until it is live */
-    uint64_t                     cursor;    /* ms, of ready; SSE: last sent */
+    ngx_queue_t                  replays;   /* ngx_http_delta_replay_t */
+    ngx_uint_t                   pending;   /* of them */
+    uint64_t                     cursor;    /* ms; holds while not live */
+    time_t                       fell;      /* behind, last time */
     time_t                       attaching; /* since then not live */
 
     ngx_http_delta_ring_t        out;       /* to the socket */
@@ -480,6 +501,8 @@ struct ngx_http_delta_worker_s {
     ngx_http_delta_metrics_t    *metrics;
 
     ngx_queue_t                  dirty;     /* sessions with work to do */
+    ngx_queue_t                  histories; /* least recently used first */
+    size_t                       remembered;    /* bytes in them */
     ngx_event_t                  flush;
     ngx_queue_t                  wheel[NGX_HTTP_DELTA_WHEEL];
     time_t                       wheel_time;

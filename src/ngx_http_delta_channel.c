@@ -7,9 +7,11 @@
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_event.h"
+#include "ngx_http_delta_history.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_repair.h"
+#include "ngx_http_delta_window.h"
 #include "core/delta_name.h"
 
 
@@ -30,6 +32,7 @@ static void ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub,
     ngx_str_t *key);
 static void ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub,
     ngx_str_t *key, ngx_str_t *payload);
+static void ngx_http_delta_channel_forget(ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_channel_reject(ngx_http_delta_channel_t *channel,
     int error);
 static ngx_int_t ngx_http_delta_channel_split(ngx_str_t *payload,
@@ -45,6 +48,7 @@ ngx_http_delta_channel_init(ngx_http_delta_hub_t *hub)
     ngx_rbtree_init(&hub->channels, &hub->sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_queue_init(&hub->lingering);
+    ngx_queue_init(&hub->windows);
 
     hub->subscribed = ngx_http_delta_channel_subscribed;
     hub->message = ngx_http_delta_channel_message;
@@ -164,6 +168,7 @@ ngx_http_delta_channel_configure(ngx_http_delta_channel_t *channel)
     text.len = channel->name.len;
 
     channel->replay = NGX_HTTP_DELTA_REPLAY;
+    channel->wait = 0;
     channel->keep = channel->control ? NGX_HTTP_DELTA_KEEP_CONTROL
                                      : NGX_HTTP_DELTA_KEEP;
 
@@ -174,6 +179,8 @@ ngx_http_delta_channel_configure(ngx_http_delta_channel_t *channel)
         if (delta_name_match(pattern, text, NULL)) {
             channel->replay = conf[i].replay;
             channel->keep = conf[i].keep;
+            channel->wait = conf[i].window;
+            channel->max = conf[i].max;
             return;
         }
     }
@@ -188,6 +195,8 @@ ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel)
     hub = channel->hub;
 
     ngx_http_delta_repair_forget(channel);
+    ngx_http_delta_window_free(channel);
+    ngx_http_delta_history_free(channel);
     ngx_rbtree_delete(&hub->channels, &channel->sn.node);
     ngx_http_delta_metric(hub->worker, CHANNELS, -1);
 
@@ -239,6 +248,7 @@ ngx_http_delta_channel_join(ngx_http_delta_session_t *s, ngx_str_t *name,
     sub->rule = rule;
     sub->requested = 0;
     sub->listed = 1;
+    sub->behind = 0;
 
     channel->members[channel->nmembers].session = s;
     channel->members[channel->nmembers].index = s->nsubs;
@@ -347,13 +357,25 @@ ngx_http_delta_channel_leave(ngx_http_delta_session_t *s, ngx_uint_t i)
 
     if (channel->nmembers == 0) {
 
-        /* nobody is left who could miss anything */
+        /* nobody is left who could miss anything, but who comes back may */
 
-        ngx_http_delta_repair_forget(channel);
-        channel->known = 0;
+        if (channel->broken) {
+            ngx_http_delta_channel_forget(channel);
+        }
+
+        ngx_http_delta_window_free(channel);
         channel->idle = ngx_current_msec;
         ngx_queue_insert_tail(&channel->hub->lingering, &channel->linger);
     }
+}
+
+
+static void
+ngx_http_delta_channel_forget(ngx_http_delta_channel_t *channel)
+{
+    ngx_http_delta_repair_forget(channel);
+    ngx_http_delta_history_clear(channel);
+    channel->known = 0;
 }
 
 
@@ -431,7 +453,12 @@ ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub)
     {
         channel = (ngx_http_delta_channel_t *) node;
 
-        if (channel->active && channel->nmembers) {
+        ngx_http_delta_history_down(channel);
+
+        if (channel->nmembers == 0) {
+            ngx_http_delta_channel_forget(channel);
+
+        } else if (channel->active) {
             ngx_http_delta_repair_break(channel);
         }
 
@@ -527,11 +554,15 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
 
     channel = ngx_http_delta_channel_lookup(hub, key);
 
-    if (channel == NULL || channel->nmembers == 0) {
+    if (channel == NULL) {
         return;
     }
 
-    ngx_http_delta_metric(hub->worker, RECEIVED, 1);
+    /* one that nobody listens to now keeps up for those who come back */
+
+    if (channel->nmembers) {
+        ngx_http_delta_metric(hub->worker, RECEIVED, 1);
+    }
 
     rc = ngx_http_delta_channel_split(payload, &id, &previous, &json);
 
@@ -541,25 +572,23 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
     } else if (rc == NGX_DECLINED) {
 
         if (ngx_http_delta_repair_ephemeral(channel, payload) == NGX_OK) {
-            ngx_http_delta_channel_deliver(channel, NULL, &json);
+            ngx_http_delta_channel_deliver(channel, NULL, NULL, &json);
         }
 
     } else if (ngx_http_delta_repair_next(channel, id, previous, payload)
                == NGX_OK)
     {
-        ngx_http_delta_channel_deliver(channel, &id, &json);
+        ngx_http_delta_channel_deliver(channel, &id, &previous, &json);
     }
 }
 
 
 void
 ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
-    const delta_position_t *position, const delta_str_t *json)
+    const delta_position_t *position, const delta_position_t *previous,
+    const delta_str_t *json)
 {
     int                       rc;
-    char                      buf[DELTA_POSITION_LEN];
-    ngx_uint_t                i;
-    delta_str_t               id;
     delta_event_t             content;
     ngx_http_delta_hub_t     *hub;
     ngx_http_delta_event_t   *event;
@@ -568,48 +597,73 @@ ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
     hub = channel->hub;
     worker = hub->worker;
 
-    if (json->len > worker->conf->max_event) {
-        ngx_log_error(NGX_LOG_WARN, worker->log, 0,
-                      "delta: dropped an event of %uz bytes on \"%V\": "
-                      "over delta_max_event", json->len, &channel->name);
-        ngx_http_delta_metric(worker, DROPPED_SIZE, 1);
-        return;
-    }
+    rc = (json->len > worker->conf->max_event)
+         ? 0 : delta_event_parse(&content, json->data, json->len);
 
-    rc = delta_event_parse(&content, json->data, json->len);
-
-    if (rc < 0) {
+    if (rc <= 0 && channel->nmembers) {
         ngx_http_delta_channel_reject(channel, rc);
-        return;
     }
 
     if (channel->control) {
-        hub->control(channel, &content);
+
+        if (rc > 0) {
+            hub->control(channel, &content);
+        }
+
         return;
     }
 
-    id.data = buf;
-    id.len = position ? delta_position_format(buf, *position) : 0;
+    if (rc <= 0) {
 
-    event = ngx_http_delta_event_create(worker->log, channel, &content, id);
+        if (position == NULL) {
+            return;
+        }
 
+        /* its place in the log is known all the same */
+
+        content.t.data = content.d.data = "";
+        content.t.len = content.d.len = 0;
+    }
+
+    event = ngx_http_delta_event_create(worker->log, channel, &content,
+                                        position, previous);
     if (event == NULL) {
         ngx_http_delta_metric(worker, DROPPED_MEMORY, 1);
+        ngx_http_delta_history_clear(channel);
         hub->unproven(channel);
         return;
     }
 
     if (position) {
-        event->position = *position;
+        ngx_http_delta_history_add(channel, event);
     }
 
-    for (i = 0; i < channel->nmembers; i++) {
-        hub->deliver(channel->members[i].session, event);
+    if (rc > 0 && channel->nmembers) {
+        ngx_http_delta_window_put(channel, event);
     }
 
     ngx_http_delta_event_release(event);
 }
 
+
+void
+ngx_http_delta_channel_fan_out(ngx_http_delta_channel_t *channel,
+    ngx_http_delta_event_t *event)
+{
+    ngx_uint_t                i;
+    ngx_http_delta_hub_t     *hub;
+    ngx_http_delta_member_t  *member;
+
+    hub = channel->hub;
+
+    for (i = 0; i < channel->nmembers; i++) {
+        member = &channel->members[i];
+        hub->deliver(member->session, member->index, event);
+    }
+}
+
+
+/* error 0: too long */
 
 static void
 ngx_http_delta_channel_reject(ngx_http_delta_channel_t *channel, int error)
@@ -617,6 +671,14 @@ ngx_http_delta_channel_reject(ngx_http_delta_channel_t *channel, int error)
     ngx_http_delta_worker_t  *worker;
 
     worker = channel->hub->worker;
+
+    if (error == 0) {
+        ngx_log_error(NGX_LOG_WARN, worker->log, 0,
+                      "delta: dropped an event on \"%V\": "
+                      "over delta_max_event", &channel->name);
+        ngx_http_delta_metric(worker, DROPPED_SIZE, 1);
+        return;
+    }
 
     ngx_log_error(NGX_LOG_WARN, worker->log, 0,
                   "delta: dropped an event on \"%V\": %s",

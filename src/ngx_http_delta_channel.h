@@ -47,11 +47,16 @@ ngx_uint_t ngx_http_delta_channel_control(ngx_str_t *name);
 void ngx_http_delta_channel_ensure(ngx_http_delta_channel_t *channel);
 
 /*
- * Validates an event once and queues it to every member; position is NULL
- * for one that is in no log.
+ * Validates an event once, keeps it, and lets it go to every member, now or
+ * with its window; position and previous are NULL for one that is in no log.
  */
 void ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
-    const delta_position_t *position, const delta_str_t *json);
+    const delta_position_t *position, const delta_position_t *previous,
+    const delta_str_t *json);
+
+/* Queues it to every member. */
+void ngx_http_delta_channel_fan_out(ngx_http_delta_channel_t *channel,
+    ngx_http_delta_event_t *event);
 
 /* The link is down: nothing is subscribed any more. */
 void ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub);

@@ -11,6 +11,7 @@
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_resume.h"
+#include "ngx_http_delta_say.h"
 #include "ngx_http_delta_session.h"
 #include "ngx_http_delta_wheel.h"
 #include "core/delta_command.h"
@@ -56,7 +57,7 @@ ngx_http_delta_command_text(ngx_http_delta_session_t *s, u_char *data,
     ngx_http_delta_metric(s->hub->worker, COMMANDS, 1);
 
     if (ngx_http_delta_command_rate(s) != NGX_OK) {
-        ngx_http_delta_session_error(s, "rate_limited",
+        ngx_http_delta_say_error(s, "rate_limited",
                                      "Too many commands.", NULL);
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_RATE);
         return;
@@ -68,7 +69,7 @@ ngx_http_delta_command_text(ngx_http_delta_session_t *s, u_char *data,
     ref.len = command.ref.len;
 
     if (rc < 0) {
-        ngx_http_delta_session_error(s, delta_command_code(rc),
+        ngx_http_delta_say_error(s, delta_command_code(rc),
                                      delta_command_strerror(rc), &ref);
         return;
     }
@@ -110,7 +111,7 @@ ngx_http_delta_command_subscribe(ngx_http_delta_session_t *s,
     ngx_str_t  name;
 
     if (s->state != NGX_HTTP_DELTA_LIVE) {
-        ngx_http_delta_session_error(s, "unavailable",
+        ngx_http_delta_say_error(s, "unavailable",
                                      "The session is not attached, "
                                      "try again.", ref);
         return;
@@ -136,7 +137,7 @@ ngx_http_delta_command_unsubscribe(ngx_http_delta_session_t *s,
     i = ngx_http_delta_channel_find(s, &name);
 
     if (i == NGX_ERROR || s->subs[i].channel->control) {
-        ngx_http_delta_session_error(s, "not_subscribed",
+        ngx_http_delta_say_error(s, "not_subscribed",
                                      "The session is not subscribed to this "
                                      "channel.", ref);
         return;
@@ -150,7 +151,7 @@ static void
 ngx_http_delta_command_status(ngx_http_delta_session_t *s,
     delta_command_t *command, ngx_str_t *ref)
 {
-    ngx_http_delta_session_error(s, "no_presence",
+    ngx_http_delta_say_error(s, "no_presence",
                                  "This gateway keeps no presence.", ref);
 }
 
@@ -166,9 +167,7 @@ ngx_http_delta_command_heartbeat(ngx_http_delta_session_t *s,
 
     /* everything up to there was queued before this answer */
 
-    if (s->state == NGX_HTTP_DELTA_LIVE) {
-        p = ngx_http_delta_resume_member(s, p, s->hub->safe);
-    }
+    p = ngx_http_delta_resume_member(s, p, ngx_http_delta_resume_cursor(s));
 
     if (ref->len) {
         p = ngx_sprintf(p, ",\"ref\":%V", ref);
@@ -198,7 +197,7 @@ ngx_http_delta_command_auth(ngx_http_delta_session_t *s,
     delta_jwt_t  jwt;
 
     if (s->conf->jwt == NGX_HTTP_DELTA_JWT_OFF) {
-        ngx_http_delta_session_error(s, "no_token",
+        ngx_http_delta_say_error(s, "no_token",
                                      "This gateway does not take tokens.",
                                      ref);
         return;
@@ -210,14 +209,14 @@ ngx_http_delta_command_auth(ngx_http_delta_session_t *s,
     rc = ngx_http_delta_auth_verify(s->hub->worker, s->conf, &token, &jwt);
 
     if (rc < 0) {
-        ngx_http_delta_session_error(s, "bad_token", delta_jwt_strerror(rc),
+        ngx_http_delta_say_error(s, "bad_token", delta_jwt_strerror(rc),
                                      ref);
         return;
     }
 
     if (!ngx_http_delta_auth_same(s->request, &jwt, &s->user)) {
         delta_jwt_free(&jwt);
-        ngx_http_delta_session_error(s, "bad_token",
+        ngx_http_delta_say_error(s, "bad_token",
                                      "The token is another user's.", ref);
         return;
     }

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta_conf.h"
+#include "ngx_http_delta_window.h"
 #include "core/delta_name.h"
 #include "ngx_http_delta_lua.h"
 
@@ -319,6 +320,8 @@ ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     channel->pattern = value[1];
     channel->keep = NGX_HTTP_DELTA_KEEP;
     channel->replay = NGX_HTTP_DELTA_REPLAY;
+    channel->window = 0;
+    channel->max = NGX_HTTP_DELTA_WINDOW_MAX;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
@@ -343,9 +346,28 @@ ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             continue;
         }
 
+        if (ngx_http_delta_conf_param(&value[i], "window=", &text)) {
+            n = ngx_parse_time(&text, 0);
+
+            if (n != NGX_ERROR && n <= NGX_HTTP_DELTA_WINDOW_TIME) {
+                channel->window = n;
+                continue;
+            }
+        }
+
+        if (ngx_http_delta_conf_param(&value[i], "max=", &text)) {
+            n = ngx_atoi(text.data, text.len);
+
+            if (n >= 2 && n <= NGX_HTTP_DELTA_WINDOW_MAX) {
+                channel->max = n;
+                continue;
+            }
+        }
+
         return ngx_http_delta_conf_invalid(cf, cmd, &value[i],
-                                           "it takes keep=time and "
-                                           "replay=number");
+                                           "it takes keep=time, "
+                                           "replay=number, window=time up to "
+                                           "1m and max=number from 2 to 256");
     }
 
     return NGX_CONF_OK;

@@ -9,6 +9,8 @@
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_queue.h"
+#include "ngx_http_delta_replay.h"
+#include "ngx_http_delta_say.h"
 #include "ngx_http_delta_session.h"
 #include "core/delta_json.h"
 #include "core/delta_name.h"
@@ -146,7 +148,7 @@ ngx_http_delta_control_grant(ngx_http_delta_session_t *s, ngx_str_t *name)
     }
 
     if (s->nsubs > s->conf->limit_channels) {
-        ngx_http_delta_session_error(s, "too_many_channels",
+        ngx_http_delta_say_error(s, "too_many_channels",
                                         "A granted channel is over the "
                                         "limit of this gateway.", NULL);
         return;
@@ -259,6 +261,7 @@ ngx_http_delta_control_drop(ngx_http_delta_session_t *s, ngx_uint_t i,
     }
 
     ngx_http_delta_queue_purge(s, channel);
+    ngx_http_delta_replay_leave(s, channel);
 
     d.data = buf;
     d.len = ngx_snprintf(buf, sizeof(buf),

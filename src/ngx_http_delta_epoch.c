@@ -271,7 +271,8 @@ ngx_http_delta_epoch_info(void *data, redisReply *reply)
 static void
 ngx_http_delta_epoch_ask(ngx_http_delta_hub_t *hub)
 {
-    ngx_str_t  argv[7];
+    u_char     known[NGX_INT64_LEN];
+    ngx_str_t  argv[8];
 
     ngx_str_set(&argv[0], "FCALL");
     ngx_str_set(&argv[1], "delta_epoch");
@@ -295,8 +296,11 @@ ngx_http_delta_epoch_ask(ngx_http_delta_hub_t *hub)
         ngx_str_set(&argv[6], "new");
     }
 
+    argv[7].data = known;
+    argv[7].len = ngx_sprintf(known, "%uL", hub->epoch) - known;
+
     ngx_http_delta_redis_command(&hub->command, ngx_http_delta_epoch_reply,
-                                 hub, 7, argv);
+                                 hub, 8, argv);
 }
 
 
@@ -308,8 +312,14 @@ ngx_http_delta_epoch_reply(void *data, redisReply *reply)
     ngx_http_delta_session_t  *s;
 
     if (reply == NULL || reply->type != REDIS_REPLY_INTEGER
-        || reply->integer <= 0 || hub->epoch == (uint64_t) reply->integer)
+        || reply->integer < 0 || hub->epoch == (uint64_t) reply->integer)
     {
+        return;
+    }
+
+    if (reply->integer == 0) {
+        /* its key is gone, and with it what else? */
+        ngx_http_delta_epoch_ask(hub);
         return;
     }
 

@@ -11,32 +11,63 @@
 
 static ngx_http_delta_frame_t *ngx_http_delta_event_encode_ws(
     ngx_http_delta_event_t *event, delta_envelope_t envelope,
-    delta_str_t channel, ngx_log_t *log);
+    delta_str_t channel, delta_str_t id,
+    ngx_log_t *log);
 static ngx_http_delta_frame_t *ngx_http_delta_event_encode_sse(
     ngx_http_delta_event_t *event, delta_envelope_t envelope,
-    delta_str_t channel, ngx_log_t *log);
+    delta_str_t channel, delta_str_t id,
+    ngx_log_t *log);
 static ngx_http_delta_frame_t *ngx_http_delta_event_alloc(size_t len,
     ngx_log_t *log);
 
 
 ngx_http_delta_event_t *
 ngx_http_delta_event_create(ngx_log_t *log, ngx_http_delta_channel_t *channel,
-    const delta_event_t *content, delta_str_t id)
+    const delta_event_t *content, const delta_position_t *position,
+    const delta_position_t *previous)
 {
+    char                    *p;
     ngx_http_delta_event_t  *event;
 
-    event = ngx_alloc(sizeof(ngx_http_delta_event_t), log);
+    event = ngx_alloc(sizeof(ngx_http_delta_event_t) + content->t.len
+                      + content->d.len, log);
     if (event == NULL) {
         return NULL;
     }
 
+    ngx_memzero(event, sizeof(ngx_http_delta_event_t));
+
+    p = (char *) (event + 1);
+
     event->refs = 1;
     event->channel = channel;
-    event->position.ms = 0;
-    event->position.seq = 0;
-    event->frames = NULL;
-    event->content = *content;
-    event->id = id;
+    event->content.t.data = p;
+    event->content.t.len = content->t.len;
+    p = (char *) ngx_cpymem(p, content->t.data, content->t.len);
+    event->content.d.data = p;
+    event->content.d.len = content->d.len;
+    ngx_memcpy(p, content->d.data, content->d.len);
+
+    if (position) {
+        event->position = *position;
+        event->before = *previous;
+        event->exact = (previous->ms || previous->seq);
+
+        if (!event->exact) {
+
+            /* the first of its log: a place right before it */
+
+            event->before = *position;
+
+            if (event->before.seq) {
+                event->before.seq--;
+
+            } else {
+                event->before.ms -= (event->before.ms != 0);
+                event->before.seq = UINT64_MAX;
+            }
+        }
+    }
 
     return event;
 }
@@ -47,7 +78,6 @@ ngx_http_delta_event_own(ngx_http_delta_session_t *s, const char *t,
     ngx_str_t *d)
 {
     ngx_log_t               *log;
-    delta_str_t              none = { NULL, 0 };
     delta_event_t            content;
     ngx_http_delta_event_t  *event;
 
@@ -58,7 +88,7 @@ ngx_http_delta_event_own(ngx_http_delta_session_t *s, const char *t,
     content.d.data = (char *) d->data;
     content.d.len = d->len;
 
-    event = ngx_http_delta_event_create(log, NULL, &content, none);
+    event = ngx_http_delta_event_create(log, NULL, &content, NULL, NULL);
 
     if (event && ngx_http_delta_event_frame(event, s->format, log) == NULL) {
         ngx_http_delta_event_release(event);
@@ -74,13 +104,12 @@ ngx_http_delta_event_raw(ngx_http_delta_session_t *s, const void *data,
     size_t len)
 {
     ngx_log_t               *log;
-    delta_str_t              none = { NULL, 0 };
-    delta_event_t            content = { { NULL, 0 }, { NULL, 0 } };
+    delta_event_t            content = { { "", 0 }, { "", 0 } };
     ngx_http_delta_event_t  *event;
 
     log = s->hub->worker->log;
 
-    event = ngx_http_delta_event_create(log, NULL, &content, none);
+    event = ngx_http_delta_event_create(log, NULL, &content, NULL, NULL);
     if (event == NULL) {
         return NULL;
     }
@@ -103,7 +132,8 @@ ngx_http_delta_frame_t *
 ngx_http_delta_event_frame(ngx_http_delta_event_t *event, ngx_uint_t format,
     ngx_log_t *log)
 {
-    delta_str_t              channel;
+    char                     buf[DELTA_POSITION_LEN];
+    delta_str_t              channel, id;
     delta_envelope_t         envelope;
     ngx_http_delta_frame_t  *frame;
 
@@ -120,11 +150,20 @@ ngx_http_delta_event_frame(ngx_http_delta_event_t *event, ngx_uint_t format,
         channel.len = event->channel->name.len;
     }
 
+    id.data = buf;
+    id.len = 0;
+
+    if ((event->position.ms || event->position.seq) && !event->partial) {
+        id.len = delta_position_format(buf, event->position);
+    }
+
     envelope = format & 0xff;
 
     frame = (format >> 8) == NGX_HTTP_DELTA_WS
-            ? ngx_http_delta_event_encode_ws(event, envelope, channel, log)
-            : ngx_http_delta_event_encode_sse(event, envelope, channel, log);
+            ? ngx_http_delta_event_encode_ws(event, envelope, channel, id,
+                                             log)
+            : ngx_http_delta_event_encode_sse(event, envelope, channel, id,
+                                              log);
 
     if (frame) {
         frame->format = format;
@@ -138,14 +177,14 @@ ngx_http_delta_event_frame(ngx_http_delta_event_t *event, ngx_uint_t format,
 
 static ngx_http_delta_frame_t *
 ngx_http_delta_event_encode_ws(ngx_http_delta_event_t *event,
-    delta_envelope_t envelope, delta_str_t channel, ngx_log_t *log)
+    delta_envelope_t envelope, delta_str_t channel, delta_str_t id,
+    ngx_log_t *log)
 {
     size_t                   len, head;
     uint8_t                  header[DELTA_WS_MAX_HEADER];
     ngx_http_delta_frame_t  *frame;
 
-    len = delta_envelope_encode(NULL, envelope, &event->content, channel,
-                                event->id);
+    len = delta_envelope_encode(NULL, envelope, &event->content, channel, id);
     head = delta_ws_header(header, DELTA_WS_TEXT, len);
 
     frame = ngx_http_delta_event_alloc(head + len, log);
@@ -153,7 +192,7 @@ ngx_http_delta_event_encode_ws(ngx_http_delta_event_t *event,
     if (frame) {
         ngx_memcpy(frame->data, header, head);
         delta_envelope_encode((char *) frame->data + head, envelope,
-                              &event->content, channel, event->id);
+                              &event->content, channel, id);
     }
 
     return frame;
@@ -162,22 +201,22 @@ ngx_http_delta_event_encode_ws(ngx_http_delta_event_t *event,
 
 static ngx_http_delta_frame_t *
 ngx_http_delta_event_encode_sse(ngx_http_delta_event_t *event,
-    delta_envelope_t envelope, delta_str_t channel, ngx_log_t *log)
+    delta_envelope_t envelope, delta_str_t channel, delta_str_t id,
+    ngx_log_t *log)
 {
     char                    *json;
     size_t                   len;
     delta_str_t              none = { NULL, 0 }, data, type;
     ngx_http_delta_frame_t  *frame;
 
-    len = delta_envelope_encode(NULL, envelope, &event->content, channel,
-                                event->id);
+    len = delta_envelope_encode(NULL, envelope, &event->content, channel, id);
 
     json = ngx_alloc(len, log);
     if (json == NULL) {
         return NULL;
     }
 
-    delta_envelope_encode(json, envelope, &event->content, channel, event->id);
+    delta_envelope_encode(json, envelope, &event->content, channel, id);
 
     data.data = json;
     data.len = len;

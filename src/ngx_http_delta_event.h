@@ -14,13 +14,18 @@
 
 
 /*
- * An event with one reference, which is the caller's.  channel is kept only
- * to be compared.  content and id must stay valid until the caller's last
- * ngx_http_delta_event_frame().  NULL: out of memory.
+ * An event with one reference, which is the caller's; content is copied.
+ * position is NULL for one that is in no log, previous what it names as the
+ * event before it.  NULL: out of memory.
  */
 ngx_http_delta_event_t *ngx_http_delta_event_create(ngx_log_t *log,
     ngx_http_delta_channel_t *channel, const delta_event_t *content,
-    delta_str_t id);
+    const delta_position_t *position, const delta_position_t *previous);
+
+/* Bytes that it takes without its frames. */
+#define ngx_http_delta_event_size(event)                                      \
+    (sizeof(ngx_http_delta_event_t) + (event)->content.t.len                  \
+     + (event)->content.d.len)
 
 /* An event for one session alone: t and the text of d in its format. */
 ngx_http_delta_event_t *ngx_http_delta_event_own(ngx_http_delta_session_t *s,

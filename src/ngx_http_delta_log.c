@@ -12,18 +12,16 @@
 static void ngx_http_delta_log_range(ngx_http_delta_reading_t *reading);
 static void ngx_http_delta_log_page(void *data, redisReply *reply);
 static ngx_int_t ngx_http_delta_log_entries(
-    ngx_http_delta_reading_t *reading, redisReply *reply);
+    ngx_http_delta_reading_t *reading, redisReply *entries);
 static ngx_int_t ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading,
     redisReply *reply);
-static ngx_uint_t ngx_http_delta_log_absence(
-    ngx_http_delta_reading_t *reading);
 static ngx_int_t ngx_http_delta_log_entry(redisReply *entry,
     delta_position_t *id, delta_position_t *previous, delta_str_t *json);
 
 
 ngx_http_delta_reading_t *
 ngx_http_delta_log_read(ngx_http_delta_channel_t *channel,
-    const delta_position_t *after, ngx_uint_t exact,
+    const delta_position_t *after, ngx_uint_t exact, ngx_uint_t backwards,
     const ngx_http_delta_reader_t *reader, void *data)
 {
     ngx_http_delta_reading_t  *reading;
@@ -39,9 +37,11 @@ ngx_http_delta_log_read(ngx_http_delta_channel_t *channel,
     reading->name.len = channel->sn.str.len;
     ngx_memcpy(reading->name.data, channel->sn.str.data, reading->name.len);
     reading->after = *after;
+    reading->next = *after;
     reading->keep = channel->keep;
     reading->steps = channel->hub->steps;
     reading->exact = exact;
+    reading->backwards = backwards;
     reading->reader = reader;
     reading->data = data;
 
@@ -57,34 +57,58 @@ ngx_http_delta_log_read(ngx_http_delta_channel_t *channel,
 }
 
 
+/*
+ * delta_log answers the epoch, the id that the channel had last, also if its
+ * log is gone, and the entries.
+ */
+
 static void
 ngx_http_delta_log_range(ngx_http_delta_reading_t *reading)
 {
-    u_char      key[600], from[DELTA_POSITION_LEN + 1];
-    u_char      count[NGX_INT_T_LEN];
-    ngx_str_t   argv[6];
+    u_char      key[600], once[600], count[NGX_INT_T_LEN];
+    u_char      from[DELTA_POSITION_LEN + 1], to[DELTA_POSITION_LEN];
+    ngx_str_t   argv[10];
     ngx_uint_t  inclusive;
 
-    ngx_str_set(&argv[0], "XRANGE");
-    argv[1].data = key;
-    argv[1].len = ngx_snprintf(key, sizeof(key), "delta:{%V}", &reading->name)
+    ngx_str_set(&argv[0], "FCALL_RO");
+    ngx_str_set(&argv[1], "delta_log");
+    ngx_str_set(&argv[2], "3");
+    argv[3].data = key;
+    argv[3].len = ngx_snprintf(key, sizeof(key), "delta:{%V}", &reading->name)
                   - key;
+    argv[4].data = once;
+    argv[4].len = ngx_snprintf(once, sizeof(once), "%V:once", &argv[3]) - once;
+    ngx_str_set(&argv[5], "delta:epoch");
 
-    /* the first page begins with the known entry: it must still be there */
+    /* an exact place's own entry must be there */
 
     inclusive = reading->exact && !reading->begun;
+
     from[0] = '(';
-    argv[2].data = from + inclusive;
-    argv[2].len = delta_position_format((char *) from + 1, reading->after)
+    argv[7].data = from + inclusive;
+    argv[7].len = delta_position_format((char *) from + 1, reading->next)
                   + 1 - inclusive;
 
-    ngx_str_set(&argv[3], "+");
-    ngx_str_set(&argv[4], "COUNT");
-    argv[5].data = count;
-    argv[5].len = ngx_sprintf(count, "%d", NGX_HTTP_DELTA_LOG_PAGE) - count;
+    if (reading->backwards) {
+        ngx_str_set(&argv[6], "XREVRANGE");
+
+        if (!reading->begun) {
+            ngx_str_set(&argv[7], "+");
+        }
+
+        argv[8].data = to;
+        argv[8].len = delta_position_format((char *) to, reading->after);
+
+    } else {
+        ngx_str_set(&argv[6], "XRANGE");
+        ngx_str_set(&argv[8], "+");
+    }
+
+    argv[9].data = count;
+    argv[9].len = ngx_sprintf(count, "%d", NGX_HTTP_DELTA_LOG_PAGE) - count;
 
     if (ngx_http_delta_redis_command(&reading->hub->command,
-                                     ngx_http_delta_log_page, reading, 6,
+                                     ngx_http_delta_log_page, reading, 10,
                                      argv)
         != NGX_OK)
     {
@@ -97,6 +121,7 @@ static void
 ngx_http_delta_log_page(void *data, redisReply *reply)
 {
     ngx_int_t                  rc;
+    ngx_uint_t                 first;
     ngx_http_delta_reading_t  *reading = data;
 
     if (reading->data == NULL) {
@@ -110,23 +135,32 @@ ngx_http_delta_log_page(void *data, redisReply *reply)
         goto done;
     }
 
-    if (reply->type != REDIS_REPLY_ARRAY) {
+    first = !reading->begun;
+    reading->begun = 1;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
+        || reply->element[0]->type != REDIS_REPLY_STRING
+        || reply->element[1]->type != REDIS_REPLY_STRING
+        || reply->element[2]->type != REDIS_REPLY_ARRAY)
+    {
         ngx_log_error(NGX_LOG_ERR, reading->hub->worker->log, 0,
                       "delta: the log of \"%V\" cannot be read: %*s",
                       &reading->name,
                       (size_t) (reply->str ? ngx_min(reply->len, 200) : 0),
                       reply->str);
+
+        reading->reader->gap(reading->data);
+        rc = NGX_OK;
+        goto done;
     }
 
-    if (!reading->begun) {
-        reading->begun = 1;
-
-        if (ngx_http_delta_log_prove(reading, reply) != NGX_OK) {
-            reading->reader->gap(reading->data);
-        }
+    if (!reading->backwards && first
+        && ngx_http_delta_log_prove(reading, reply) != NGX_OK)
+    {
+        reading->reader->gap(reading->data);
     }
 
-    rc = ngx_http_delta_log_entries(reading, reply);
+    rc = ngx_http_delta_log_entries(reading, reply->element[2]);
 
     if (rc == NGX_AGAIN) {
         ngx_http_delta_log_range(reading);
@@ -136,7 +170,14 @@ ngx_http_delta_log_page(void *data, redisReply *reply)
         }
 
         rc = NGX_ERROR;
+
+    } else if (rc == NGX_OK && reading->backwards
+               && ngx_http_delta_log_prove(reading, reply) != NGX_OK)
+    {
+        reading->reader->gap(reading->data);
     }
+
+    rc = (rc == NGX_DONE) ? NGX_OK : rc;
 
 done:
 
@@ -146,97 +187,111 @@ done:
 }
 
 
-/* NGX_AGAIN: there may be more. */
+/* NGX_AGAIN: there may be more; NGX_DONE: the reader has enough. */
 
 static ngx_int_t
 ngx_http_delta_log_entries(ngx_http_delta_reading_t *reading,
-    redisReply *reply)
+    redisReply *entries)
 {
     size_t            i;
     delta_str_t       json;
     delta_position_t  id, previous;
 
-    if (reply->type != REDIS_REPLY_ARRAY) {
-        return NGX_OK;
-    }
+    for (i = 0; i < entries->elements; i++) {
 
-    for (i = 0; i < reply->elements; i++) {
-
-        if (ngx_http_delta_log_entry(reply->element[i], &id, &previous,
+        if (ngx_http_delta_log_entry(entries->element[i], &id, &previous,
                                      &json)
-            != NGX_OK
-            || delta_position_compare(id, reading->after) <= 0)
+            != NGX_OK)
         {
             continue;
         }
 
-        reading->after = id;
+        reading->next = id;
 
-        if (reading->reader->entry(reading->data, &id, &json) != NGX_OK) {
-            return NGX_OK;
+        if (reading->backwards) {
+            reading->oldest = id;
+            reading->before = previous;
+        }
+
+        if (delta_position_compare(id, reading->after) > 0
+            && reading->reader->entry(reading->data, &id, &previous, &json)
+               != NGX_OK)
+        {
+            return NGX_DONE;
         }
     }
 
-    return reply->elements == NGX_HTTP_DELTA_LOG_PAGE ? NGX_AGAIN : NGX_OK;
+    return entries->elements == NGX_HTTP_DELTA_LOG_PAGE ? NGX_AGAIN : NGX_OK;
 }
 
 
 /*
- * Nothing is missing between what is known and the page's first new entry: an
- * exact position is proven by its own entry; a time, by an entry behind it
- * that names one before it.
+ * Nothing is missing between what is known and the oldest new entry: an exact
+ * position is proven by its own entry; a time, by an entry behind it that
+ * names one before it.
  */
 
 static ngx_int_t
 ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading, redisReply *reply)
 {
-    delta_str_t       json;
-    delta_position_t  id, previous;
-
-    if (reply->type != REDIS_REPLY_ARRAY) {
-        return NGX_ERROR;
-    }
-
-    if (!reading->exact && reading->steps != reading->hub->steps) {
-        /* the time is one of before the clock was set back */
-        return NGX_ERROR;
-    }
-
-    if (reply->elements == 0) {
-        return ngx_http_delta_log_absence(reading) ? NGX_OK : NGX_ERROR;
-    }
-
-    if (ngx_http_delta_log_entry(reply->element[0], &id, &previous, &json)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (reading->exact) {
-        return delta_position_compare(id, reading->after) == 0 ? NGX_OK
-                                                              : NGX_ERROR;
-    }
-
-    if (previous.ms == 0 && previous.seq == 0) {
-        return ngx_http_delta_log_absence(reading) ? NGX_OK : NGX_ERROR;
-    }
-
-    return delta_position_compare(previous, reading->after) <= 0 ? NGX_OK
-                                                                : NGX_ERROR;
-}
-
-
-/* Whether an empty log means that there was nothing. */
-
-static ngx_uint_t
-ngx_http_delta_log_absence(ngx_http_delta_reading_t *reading)
-{
+    off_t                  epoch;
+    delta_str_t            json;
+    delta_position_t       id, previous, last;
     ngx_http_delta_hub_t  *hub;
 
     hub = reading->hub;
 
-    return !reading->exact && !hub->forgetful && hub->heard_at
-           && reading->after.ms + reading->keep > hub->heard_at;
+    id = reading->oldest;
+    previous = reading->before;
+
+    if (!reading->backwards && reply->element[2]->elements
+        && ngx_http_delta_log_entry(reply->element[2]->element[0], &id,
+                                    &previous, &json)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (delta_position_parse(&last, reply->element[1]->str,
+                             reply->element[1]->len)
+        != 0)
+    {
+        last.ms = 0;
+        last.seq = 0;
+    }
+
+    if (reading->exact) {
+        return (delta_position_compare(id, reading->after) == 0
+                || delta_position_compare(last, reading->after) == 0)
+               ? NGX_OK : NGX_ERROR;
+    }
+
+    epoch = ngx_atoof((u_char *) reply->element[0]->str,
+                      reply->element[0]->len);
+
+    if (reading->steps != hub->steps
+        || (hub->epoch && (off_t) hub->epoch != epoch))
+    {
+        /* the clock was set back, or the logs are not those of before */
+        return NGX_ERROR;
+    }
+
+    /* an empty log, or one that begins anew */
+
+    if (previous.ms == 0 && previous.seq == 0) {
+
+        if (id.ms == 0 && id.seq == 0 && (last.ms || last.seq)) {
+            return delta_position_compare(last, reading->after) <= 0
+                   ? NGX_OK : NGX_ERROR;
+        }
+
+        return (!hub->forgetful && hub->heard_at
+                && reading->after.ms + reading->keep > hub->heard_at)
+               ? NGX_OK : NGX_ERROR;
+    }
+
+    return delta_position_compare(previous, reading->after) <= 0 ? NGX_OK
+                                                                : NGX_ERROR;
 }
 
 
@@ -250,6 +305,8 @@ ngx_http_delta_log_entry(redisReply *entry, delta_position_t *id,
     redisReply  *fields, *name, *value;
 
     json->data = NULL;
+    id->ms = 0;
+    id->seq = 0;
     previous->ms = 0;
     previous->seq = 0;
 

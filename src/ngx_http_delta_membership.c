@@ -9,6 +9,7 @@
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
+#include "ngx_http_delta_say.h"
 #include "ngx_http_delta_session.h"
 #include "core/delta_name.h"
 
@@ -466,7 +467,7 @@ ngx_http_delta_membership_ask(ngx_http_delta_session_t *s, ngx_str_t *name,
     rule = ngx_http_delta_membership_rule(s, name);
 
     if (rule == NGX_ERROR) {
-        ngx_http_delta_session_error(s, "forbidden",
+        ngx_http_delta_say_error(s, "forbidden",
                                         "This channel is not open to you "
                                         "here.", ref);
         return;
@@ -480,7 +481,7 @@ ngx_http_delta_membership_ask(ngx_http_delta_session_t *s, ngx_str_t *name,
     }
 
     if (s->nsubs > s->conf->limit_channels) {
-        ngx_http_delta_session_error(s, "too_many_channels",
+        ngx_http_delta_say_error(s, "too_many_channels",
                                         "The session has as many channels as "
                                         "this gateway allows.", ref);
         return;
@@ -530,7 +531,7 @@ ngx_http_delta_membership_done_one(ngx_http_delta_load_t *load)
     rule = load->questions[0].rule;
 
     if (load->failed) {
-        ngx_http_delta_session_error(s, "unavailable",
+        ngx_http_delta_say_error(s, "unavailable",
                                         "The membership cannot be read now, "
                                         "try again.", &load->ref);
 
@@ -538,7 +539,7 @@ ngx_http_delta_membership_done_one(ngx_http_delta_load_t *load)
         ngx_http_delta_membership_ask(s, &load->name, &load->ref);
 
     } else if (!load->granted) {
-        ngx_http_delta_session_error(s, "forbidden",
+        ngx_http_delta_say_error(s, "forbidden",
                                         "This channel is not open to you "
                                         "here.", &load->ref);
 

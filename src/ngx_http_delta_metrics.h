@@ -72,6 +72,13 @@
     X(REPAIRED, 0, "delta_log_events_total", "Events taken from logs.")       \
     X(REPLAYED, 0, "delta_replayed_total",                                    \
       "Events replayed to sessions that came back.")                          \
+    X(HISTORY_HITS, 0, "delta_catchups_total{from=\"memory\"}",               \
+      "Channels caught up, by where their events were.")                      \
+    X(HISTORY_READS, 0, "delta_catchups_total{from=\"redis\"}", NULL)         \
+    X(FELL_BEHIND, 0, "delta_fell_behind_total",                              \
+      "Sessions over delta_queue that are caught up later.")                  \
+    X(MERGED, 0, "delta_merged_events_total",                                 \
+      "Events that went out as part of another.")                             \
     X(RESYNCS, 0, "delta_resyncs_total", "Sessions told to refetch.")         \
     X(REDIS_CONNECTS, 0, "delta_redis_connects_total",                        \
       "Links to Redis established.")                                          \

@@ -497,6 +497,7 @@ ngx_http_delta_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_queue_init(&worker->dirty);
+    ngx_queue_init(&worker->histories);
 
     worker->flush.handler = ngx_http_delta_session_flush_handler;
     worker->flush.data = worker;

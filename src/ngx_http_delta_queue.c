@@ -44,7 +44,7 @@ ngx_http_delta_queue_deliver(ngx_http_delta_session_t *s,
     if (s->out.bytes + s->parked.bytes + frame->len > s->conf->queue_bytes
         || s->out.count + s->parked.count >= s->conf->queue_events)
     {
-        return NGX_ERROR;
+        return NGX_DECLINED;
     }
 
     ring = (s->state == NGX_HTTP_DELTA_LIVE) ? &s->out : &s->parked;
@@ -149,6 +149,47 @@ ngx_http_delta_queue_purge(ngx_http_delta_session_t *s,
 {
     ngx_http_delta_ring_filter(s, &s->parked, channel, 0);
     ngx_http_delta_ring_filter(s, &s->out, channel, s->inflight);
+}
+
+
+void
+ngx_http_delta_queue_drop(ngx_http_delta_session_t *s,
+    ngx_http_delta_dropped_pt dropped)
+{
+    uint32_t                 i, k, n;
+    ngx_http_delta_ring_t   *ring, *rings[] = { &s->out, &s->parked };
+    ngx_http_delta_event_t  *event;
+
+    for (k = 0; k < 2; k++) {
+        ring = rings[k];
+        n = 0;
+
+        for (i = 0; i < ring->count; i++) {
+            event = ngx_http_delta_ring_at(ring, i)->event;
+
+            if ((ring == &s->out && i < s->inflight)
+                || (event->channel == NULL && !event->claims))
+            {
+                *ngx_http_delta_ring_at(ring, n) =
+                                             *ngx_http_delta_ring_at(ring, i);
+                n++;
+                continue;
+            }
+
+            if (event->channel) {
+                dropped(s, event);
+            }
+
+            ring->bytes -= ngx_http_delta_event_find(event, s->format)->len;
+            ngx_http_delta_event_release(event);
+        }
+
+        ring->count = n;
+
+        if (n == 0) {
+            ngx_http_delta_ring_free(ring);
+        }
+    }
 }
 
 

@@ -16,7 +16,7 @@
 /*
  * A channel's event for this session: queued if it is live, parked if it is
  * not yet, dropped if it is closing.  Takes a reference of its own.
- * NGX_ERROR: over a bound of delta_queue, or out of memory.
+ * NGX_DECLINED: over a bound of delta_queue; NGX_ERROR: out of memory.
  */
 ngx_int_t ngx_http_delta_queue_deliver(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);
@@ -45,6 +45,16 @@ ngx_int_t ngx_http_delta_queue_unpark(ngx_http_delta_session_t *s,
 /* Drops what is queued of that channel; what is in flight stays. */
 void ngx_http_delta_queue_purge(ngx_http_delta_session_t *s,
     ngx_http_delta_channel_t *channel);
+
+/*
+ * Takes every channel's event, and every cursor, out of what is queued and
+ * parked, but for what is in flight; dropped() is told of each event.
+ */
+typedef void (*ngx_http_delta_dropped_pt)(ngx_http_delta_session_t *s,
+    ngx_http_delta_event_t *event);
+
+void ngx_http_delta_queue_drop(ngx_http_delta_session_t *s,
+    ngx_http_delta_dropped_pt dropped);
 
 /* Drops everything; with keep, what is in flight stays. */
 void ngx_http_delta_queue_clear(ngx_http_delta_session_t *s,

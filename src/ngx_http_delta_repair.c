@@ -6,6 +6,7 @@
 
 #include "ngx_http_delta_repair.h"
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_history.h"
 #include "ngx_http_delta_log.h"
 #include "ngx_http_delta_metrics.h"
 
@@ -32,7 +33,8 @@ static void ngx_http_delta_repair_whole(ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_repair_read(ngx_http_delta_repair_t *repair);
 static void ngx_http_delta_repair_gap(void *data);
 static ngx_int_t ngx_http_delta_repair_entry(void *data,
-    const delta_position_t *id, const delta_str_t *json);
+    const delta_position_t *id, const delta_position_t *previous,
+    const delta_str_t *json);
 static void ngx_http_delta_repair_done(void *data, ngx_int_t rc);
 static void ngx_http_delta_repair_hold(ngx_http_delta_repair_t *repair,
     ngx_str_t *payload);
@@ -105,6 +107,7 @@ ngx_http_delta_repair(ngx_http_delta_channel_t *channel)
 
     repair = ngx_calloc(sizeof(ngx_http_delta_repair_t), hub->worker->log);
     if (repair == NULL) {
+        ngx_http_delta_history_clear(channel);
         hub->unproven(channel);
         ngx_http_delta_repair_whole(channel);
         channel->known = 0;
@@ -160,7 +163,7 @@ ngx_http_delta_repair_read(ngx_http_delta_repair_t *repair)
     repair->again = 0;
 
     repair->reading = ngx_http_delta_log_read(channel, &after, channel->known,
-                                              &ngx_http_delta_repair_reader,
+                                              0, &ngx_http_delta_repair_reader,
                                               repair);
     if (repair->reading == NULL) {
         ngx_http_delta_repair_done(repair, NGX_ERROR);
@@ -173,13 +176,14 @@ ngx_http_delta_repair_gap(void *data)
 {
     ngx_http_delta_repair_t  *repair = data;
 
+    ngx_http_delta_history_clear(repair->channel);
     repair->channel->hub->unproven(repair->channel);
 }
 
 
 static ngx_int_t
 ngx_http_delta_repair_entry(void *data, const delta_position_t *id,
-    const delta_str_t *json)
+    const delta_position_t *previous, const delta_str_t *json)
 {
     ngx_http_delta_repair_t   *repair = data;
     ngx_http_delta_channel_t  *channel;
@@ -190,7 +194,7 @@ ngx_http_delta_repair_entry(void *data, const delta_position_t *id,
     channel->known = 1;
 
     ngx_http_delta_metric(channel->hub->worker, REPAIRED, 1);
-    ngx_http_delta_channel_deliver(channel, id, json);
+    ngx_http_delta_channel_deliver(channel, id, previous, json);
 
     return NGX_OK;
 }
@@ -233,6 +237,10 @@ ngx_http_delta_repair_done(void *data, ngx_int_t rc)
     }
 
     ngx_http_delta_repair_free(repair);
+
+    if (!channel->broken) {
+        ngx_http_delta_history_settle(channel);
+    }
 }
 
 

@@ -27,26 +27,22 @@ ngx_int_t ngx_http_delta_resume_parse(ngx_http_request_t *r,
     ngx_http_delta_resume_t **resume);
 
 /*
- * All channels are subscribed, events are parked: reads the logs, queues what
- * the client missed, then calls ngx_http_delta_session_resumed().
+ * All channels are subscribed, events are parked: queues what the client has
+ * missed, then calls ngx_http_delta_session_resumed().
  */
 void ngx_http_delta_resume_start(ngx_http_delta_session_t *s);
 
 /* The hub's epoch is known, or not yet again: those who wait for it go on. */
 void ngx_http_delta_resume_named(ngx_http_delta_hub_t *hub);
 
-/* Whether a parked event was replayed already. */
-ngx_uint_t ngx_http_delta_resume_seen(ngx_http_delta_session_t *s,
-    ngx_http_delta_event_t *event);
-
-/* The session ends: replies still to come find nobody. */
-void ngx_http_delta_resume_forget(ngx_http_delta_session_t *s);
-
 /*
  * The Redis time in ms up to which a session that attaches now is complete:
  * what it says itself, or the hub's; 0 if there is none.
  */
 uint64_t ngx_http_delta_resume_floor(ngx_http_delta_session_t *s);
+
+/* Likewise for a live session at this point of its stream; 0: not now. */
+uint64_t ngx_http_delta_resume_cursor(ngx_http_delta_session_t *s);
 
 /*
  * Writes the member ,"cursor":"<epoch>.<ms>" of at most DELTA_CURSOR_LEN + 12

@@ -14,9 +14,10 @@
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_queue.h"
 #include "ngx_http_delta_redis.h"
+#include "ngx_http_delta_replay.h"
 #include "ngx_http_delta_resume.h"
+#include "ngx_http_delta_say.h"
 #include "ngx_http_delta_wheel.h"
-#include "core/delta_json.h"
 #include "core/delta_name.h"
 #include <openssl/rand.h>
 
@@ -46,12 +47,10 @@ static void ngx_http_delta_session_attach(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_acked(ngx_http_delta_session_t *s,
     ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_session_attached(ngx_http_delta_session_t *s);
-static void ngx_http_delta_session_live(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_unproven(
     ngx_http_delta_channel_t *channel);
-static void ngx_http_delta_session_ready(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_deliver(ngx_http_delta_session_t *s,
-    ngx_http_delta_event_t *event);
+    ngx_uint_t sub, ngx_http_delta_event_t *event);
 static void ngx_http_delta_session_finish(ngx_http_delta_session_t *s);
 
 
@@ -173,6 +172,7 @@ ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
     s->tokens = s->conf->limit_rate * 60;
 
     ngx_queue_init(&s->loads);
+    ngx_queue_init(&s->replays);
     ngx_queue_insert_tail(&s->hub->sessions, &s->queue);
     ngx_queue_init(&s->wheel);
 
@@ -309,7 +309,7 @@ static void
 ngx_http_delta_session_leave(ngx_http_delta_session_t *s)
 {
     ngx_http_delta_membership_forget(s);
-    ngx_http_delta_resume_forget(s);
+    ngx_http_delta_replay_forget(s);
 
     while (s->nsubs) {
         ngx_http_delta_channel_leave(s, s->nsubs - 1);
@@ -383,7 +383,6 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
     ngx_http_delta_metric(hub->worker, REDIS_UP, -1);
 
     ngx_http_delta_epoch_link_down(hub);
-    ngx_http_delta_channel_down(hub);
 
     for (q = ngx_queue_head(&hub->sessions);
          q != ngx_queue_sentinel(&hub->sessions);
@@ -392,10 +391,18 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
         s = ngx_queue_data(q, ngx_http_delta_session_t, queue);
         s->unacked = s->nsubs;
 
+        ngx_http_delta_replay_abandon(s);
+
+        if (s->state == NGX_HTTP_DELTA_LIVE) {
+            s->cursor = ngx_http_delta_resume_cursor(s);
+        }
+
         if (s->state != NGX_HTTP_DELTA_CLOSING) {
             s->state = NGX_HTTP_DELTA_DETACHED;
         }
     }
+
+    ngx_http_delta_channel_down(hub);
 }
 
 
@@ -488,32 +495,33 @@ ngx_http_delta_session_attached(ngx_http_delta_session_t *s)
         return;
     }
 
-    ngx_http_delta_session_live(s);
+    ngx_http_delta_session_resumed(s);
 }
 
 
 void
 ngx_http_delta_session_resumed(ngx_http_delta_session_t *s)
 {
-    ngx_http_delta_session_live(s);
-    ngx_http_delta_resume_forget(s);
-}
-
-
-static void
-ngx_http_delta_session_live(ngx_http_delta_session_t *s)
-{
-    s->state = NGX_HTTP_DELTA_LIVE;
-
     if (!s->welcomed) {
         s->welcomed = 1;
-        ngx_http_delta_session_ready(s);
+        ngx_http_delta_say_ready(s);
     }
 
-    if (ngx_http_delta_queue_unpark(s, ngx_http_delta_resume_seen) != NGX_OK)
-    {
+    s->resume = NULL;
+
+    if (ngx_http_delta_replay_owes(s)) {
+        s->state = NGX_HTTP_DELTA_BEHIND;
+        ngx_http_delta_queue_wake(s);
+        return;
+    }
+
+    s->state = NGX_HTTP_DELTA_LIVE;
+
+    if (ngx_http_delta_queue_unpark(s, ngx_http_delta_replay_seen) != NGX_OK) {
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
     }
+
+    ngx_http_delta_replay_forget(s);
 }
 
 
@@ -522,16 +530,8 @@ ngx_http_delta_session_live(ngx_http_delta_session_t *s)
 static void
 ngx_http_delta_session_unproven(ngx_http_delta_channel_t *channel)
 {
-    u_char                     buf[DELTA_NAME_MAX + 64];
-    ngx_str_t                  d;
     ngx_uint_t                 i;
     ngx_http_delta_session_t  *s;
-
-    d.data = buf;
-    d.len = ngx_snprintf(buf, sizeof(buf),
-                         "{\"channel\":\"%V\",\"reason\":\"history_gap\"}",
-                         &channel->name)
-            - buf;
 
     for (i = 0; i < channel->nmembers; i++) {
         s = channel->members[i].session;
@@ -540,67 +540,17 @@ ngx_http_delta_session_unproven(ngx_http_delta_channel_t *channel)
             ngx_http_delta_control_lost(s);
 
         } else if (s->welcomed) {
-            ngx_http_delta_metric(s->hub->worker, RESYNCS, 1);
-            ngx_http_delta_session_send(s, "resync", &d);
+            ngx_http_delta_say_resync(s, &channel->name, "history_gap");
         }
     }
 }
-
-
-static void
-ngx_http_delta_session_ready(ngx_http_delta_session_t *s)
-{
-    u_char     *p;
-    size_t      len;
-    ngx_str_t   d, *name;
-    ngx_uint_t  i, n;
-
-    len = 128 + 6 * s->user.len + s->id.len + DELTA_CURSOR_LEN;
-
-    for (i = 0; i < s->nsubs; i++) {
-        len += s->subs[i].channel->name.len + 3;
-    }
-
-    d.data = ngx_alloc(len, s->hub->worker->log);
-    if (d.data == NULL) {
-        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
-        return;
-    }
-
-    p = ngx_cpymem(d.data, "{\"user_id\":", sizeof("{\"user_id\":") - 1);
-    p += delta_json_quote((char *) p, (char *) s->user.data, s->user.len);
-    p = ngx_sprintf(p, ",\"session_id\":\"%V\",\"heartbeat_ms\":%T",
-                    &s->id, s->conf->heartbeat * 1000);
-    p = ngx_http_delta_resume_member(s, p, s->cursor);
-    p = ngx_sprintf(p, ",\"channels\":[");
-
-    for (i = 0, n = 0; i < s->nsubs; i++) {
-
-        if (!s->subs[i].channel->control) {
-            name = &s->subs[i].channel->name;
-            p = ngx_sprintf(p, "%s\"%V\"", n++ ? "," : "", name);
-        }
-    }
-
-    *p++ = ']';
-    *p++ = '}';
-
-    d.len = p - d.data;
-
-    ngx_http_delta_session_send(s, "ready", &d);
-
-    ngx_free(d.data);
-
-    if (s->out.count) {
-        ngx_http_delta_queue_to_front(s);
-    }
-}
-
 
 void
 ngx_http_delta_session_send(ngx_http_delta_session_t *s, const char *t,
     ngx_str_t *d)
 {
+    ngx_http_delta_event_t  *event;
+
     if (s->state == NGX_HTTP_DELTA_CLOSING) {
         return;
     }
@@ -613,28 +563,15 @@ ngx_http_delta_session_send(ngx_http_delta_session_t *s, const char *t,
         return;
     }
 
-    ngx_http_delta_session_push(s, ngx_http_delta_event_own(s, t, d));
+    event = ngx_http_delta_event_own(s, t, d);
+
+    if (event) {
+        /* it tells where the stream is, as ready and resync do not */
+        event->claims = (ngx_strcmp(t, "heartbeat_ack") == 0);
+    }
+
+    ngx_http_delta_session_push(s, event);
 }
-
-
-void
-ngx_http_delta_session_error(ngx_http_delta_session_t *s, const char *code,
-    const char *message, ngx_str_t *ref)
-{
-    u_char     buf[512];
-    ngx_str_t  d;
-
-    d.data = buf;
-    d.len = ngx_snprintf(buf, sizeof(buf),
-                         "{\"code\":\"%s\",\"message\":\"%s\"%s%*s}", code,
-                         message, ref && ref->len ? ",\"ref\":" : "",
-                         ref ? ref->len : 0, ref ? ref->data : NULL)
-            - buf;
-
-    ngx_http_delta_metric(s->hub->worker, COMMAND_ERRORS, 1);
-    ngx_http_delta_session_send(s, "error", &d);
-}
-
 
 void
 ngx_http_delta_session_push(ngx_http_delta_session_t *s,
@@ -660,6 +597,11 @@ ngx_http_delta_session_blocked(ngx_http_delta_session_t *s,
 
     if (!blocked) {
         s->blocked = 0;
+
+        if (s->state == NGX_HTTP_DELTA_BEHIND) {
+            ngx_http_delta_replay_drained(s);
+        }
+
         return;
     }
 
@@ -677,11 +619,27 @@ ngx_http_delta_session_blocked(ngx_http_delta_session_t *s,
 
 
 static void
-ngx_http_delta_session_deliver(ngx_http_delta_session_t *s,
+ngx_http_delta_session_deliver(ngx_http_delta_session_t *s, ngx_uint_t sub,
     ngx_http_delta_event_t *event)
 {
-    if (ngx_http_delta_queue_deliver(s, event) != NGX_OK) {
-        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_SLOW);
+    ngx_int_t  rc;
+
+    if (s->state == NGX_HTTP_DELTA_CLOSING
+        || (s->subs[sub].behind && event->position.ms))
+    {
+        return;
+    }
+
+    rc = (s->state == NGX_HTTP_DELTA_BEHIND)
+         ? NGX_DECLINED : ngx_http_delta_queue_deliver(s, event);
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_delta_replay_fall(s, event);
+        return;
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
         return;
     }
 

@@ -49,13 +49,6 @@ void ngx_http_delta_session_open(ngx_http_delta_session_t *s);
 void ngx_http_delta_session_send(ngx_http_delta_session_t *s, const char *t,
     ngx_str_t *d);
 
-/*
- * Answers a command by an error; code and message need no JSON escapes, ref
- * is raw JSON, empty or NULL.
- */
-void ngx_http_delta_session_error(ngx_http_delta_session_t *s,
-    const char *code, const char *message, ngx_str_t *ref);
-
 /* As session_send, for an event at hand, whose reference it takes. */
 void ngx_http_delta_session_push(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);

@@ -10,6 +10,7 @@
 #include "ngx_http_delta_header.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_queue.h"
+#include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_session.h"
 #include "core/delta_sse.h"
 
@@ -336,16 +337,16 @@ ngx_http_delta_sse_close(ngx_http_delta_session_t *s)
 static void
 ngx_http_delta_sse_ping(ngx_http_delta_session_t *s)
 {
-    char            id[DELTA_CURSOR_LEN], block[DELTA_CURSOR_LEN + 8];
-    delta_str_t     none = { NULL, 0 }, text;
-    delta_cursor_t  cursor;
+    char                     id[DELTA_CURSOR_LEN];
+    char                     block[DELTA_CURSOR_LEN + 8];
+    delta_str_t              none = { NULL, 0 }, text;
+    delta_cursor_t           cursor;
+    ngx_http_delta_event_t  *event;
 
     cursor.epoch = s->hub->epoch;
-    cursor.ms = s->hub->safe;
+    cursor.ms = ngx_http_delta_resume_cursor(s);
 
-    if (cursor.epoch == 0 || cursor.ms <= s->cursor
-        || s->state != NGX_HTTP_DELTA_LIVE)
-    {
+    if (cursor.epoch == 0 || cursor.ms <= s->cursor) {
         ngx_http_delta_session_push(s,
                                     ngx_http_delta_event_raw(s, ":\n\n", 3));
         return;
@@ -358,9 +359,13 @@ ngx_http_delta_sse_ping(ngx_http_delta_session_t *s)
     text.data = id;
     text.len = delta_cursor_format(id, cursor);
 
-    ngx_http_delta_session_push(s,
-        ngx_http_delta_event_raw(s, block,
-                                 delta_sse_block(block, text, none, none)));
+    event = ngx_http_delta_event_raw(s, block,
+                                     delta_sse_block(block, text, none, none));
+    if (event) {
+        event->claims = 1;
+    }
+
+    ngx_http_delta_session_push(s, event);
 }
 
 

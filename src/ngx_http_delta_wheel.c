@@ -148,7 +148,7 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
     } else if (s->blocked && now - s->blocked >= conf->queue_age) {
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_SLOW);
 
-    } else if (s->state != NGX_HTTP_DELTA_LIVE
+    } else if (s->state < NGX_HTTP_DELTA_BEHIND
                && s->state != NGX_HTTP_DELTA_DETACHED
                && now - s->attaching >= NGX_HTTP_DELTA_ATTACH_TIME)
     {
@@ -182,7 +182,7 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
         next = ngx_min(next, s->blocked + conf->queue_age);
     }
 
-    if (s->state != NGX_HTTP_DELTA_LIVE) {
+    if (s->state < NGX_HTTP_DELTA_BEHIND) {
         next = ngx_min(next, now + NGX_HTTP_DELTA_ATTACH_TIME);
     }
 

@@ -21,13 +21,15 @@ my $max_function = 100;
 
 my %level = (
     delta => 0, header => 0,
-    metrics => 1, link => 1, redis => 1, event => 1, lua => 1,
+    metrics => 1, link => 1, redis => 1, event => 1, list => 1,
+    lua => 1,
     channel => 2,
     log => 2, epoch => 2,
-    repair => 2,
+    repair => 2, history => 2, window => 2,
     auth => 3, queue => 3, origin => 4,
     session => 4,
-    resume => 4, membership => 4, command => 4, control => 4, wheel => 4,
+    resume => 4, replay => 4, say => 4, membership => 4, command => 4,
+    control => 4, wheel => 4,
     sse => 5, ws => 5,
     handler => 6, conf => 6, conf_redis => 6,
     conf_gateway => 6, conf_subscribe => 6,

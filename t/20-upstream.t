@@ -436,7 +436,9 @@ sub restarts {
 sub published_before_crash {
     my $from = @{ log_of('user:ben') };
     patch_until_cursor('ben', 'first');
-    my ($source, $mark) = @{ $t->redis('HGETALL', 'delta:{user:ben}:once') };
+    my %marks = @{ $t->redis('HGETALL', 'delta:{user:ben}:once') };
+    my ($source) = grep { $_ ne '' } keys %marks;
+    my $mark = $marks{$source};
     my ($row) = $mark =~ /^(\d+) /;
 
     $t->redis('FUNCTION', 'FLUSH');

@@ -46,9 +46,13 @@ is($live->read->[2], "$second $first {\"t\":\"b\",\"d\":{}}",
 
 $t->redis('DEL', 'delta:{guild:42}');
 $t->publish('guild:42', $event);
+like($live->read->[2], qr/^\d+-\d+ $second \{/,
+     'a log that was deleted is known to have had entries');
 
+$t->redis('DEL', 'delta:{guild:42}', 'delta:{guild:42}:once');
+$t->publish('guild:42', $event);
 like($live->read->[2], qr/^\d+-\d+ 0-0 \{/,
-     'without a log the id before is 0-0');
+     'without a trace the id before is 0-0');
 
 my $ahead = (time + 3600) . '000-7';
 $t->redis('XADD', 'delta:{skew}', $ahead, 'p', '0-0', 'e', '{}');
@@ -148,6 +152,7 @@ $t->redis('SET', 'delta:{wrong}:once', 'x');
 like(refused('FCALL', 'delta_publish', 1, 'wrong', $event, 's/1'),
      qr/^WRONGTYPE/, 'marks of another type');
 is($t->redis('EXISTS', 'delta:{wrong}'), 0, 'leave no entry behind');
+$t->redis('DEL', 'delta:{wrong}:once');
 
 $t->publish('wrong', '{"t":"good","d":{}}');
 like($wrong->read->[2], qr/"good"/, 'and nothing was published');

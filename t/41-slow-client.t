@@ -23,10 +23,10 @@ my $server = <<'END';
 
     location = /gateway { delta_gateway; }
     location = /bytes {
-        delta_gateway; delta_queue bytes=100k events=100000 age=1h;
+        delta_gateway; delta_queue bytes=100k events=100000 age=2s;
     }
     location = /events {
-        delta_gateway; delta_queue bytes=100m events=30 age=1h;
+        delta_gateway; delta_queue bytes=100m events=30 age=2s;
     }
     location = /age {
         delta_gateway; delta_queue bytes=100m events=100000 age=1s;

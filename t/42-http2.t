@@ -22,7 +22,7 @@ my $server = <<'END';
     delta_subscribe room:one;
 
     location = /gateway { delta_gateway; }
-    location = /slow { delta_gateway; delta_queue bytes=300k age=1h; }
+    location = /slow { delta_gateway; delta_queue bytes=300k age=2s; }
     location = /metrics { delta_metrics; }
 END
 
@@ -162,7 +162,8 @@ sub fill {
             d => { n => ++$n, pad => noise() } }) for 1 .. 20;
     }
 
-    is(slow_closes(), $before + 1, "who does not read is closed, $n events");
+    ok(wait_for(sub { slow_closes() == $before + 1 }),
+       "who does not read is closed, $n events");
 
     return $n;
 }

@@ -124,6 +124,10 @@ is($ws->read_until(sub { ($_[0]{c} // '') eq 'user:eve' })->{d}{n}, $n,
 $ws->disconnect;
 
 $t->redis('XTRIM', 'delta:{user:ada}', 'MAXLEN', 1);
+
+# a worker that was there still has it in memory
+$t->stop_nginx('TERM');
+$t->start_nginx($conf, workers => 2);
 $ws = open_ws("since=$cursor&at=" . escape($at));
 $ws->read_json;
 is($ws->read_until(sub { $_[0]{t} eq 'resync'

@@ -10,20 +10,25 @@
 --   FCALL delta_publish 1 <channel> <event JSON> [<source>/<n>]  ->  id
 --   FCALL delta_tick 1 <channel>  ->  ms
 --   FCALL delta_epoch 1 delta:epoch <node> <replication id> keep|new|wait
+--       [<epoch known>]
 --   FCALL delta_epoch 1 delta:epoch <node> <known epoch> read|raise
 --       ->  epoch
+--   FCALL_RO delta_log 3 <log> <once> delta:epoch XRANGE|XREVRANGE <from> <to>
+--       <count>  ->  epoch, the last id, entries
 --   FCALL_RO delta_version 0  ->  integer
 --
 -- delta_publish appends to the channel's log, delta:{<channel>}, with fields
 -- p (the id before, 0-0 if none) and e (the event), and publishes
 -- "<id> <id before> <event>" on the channel.  n rises per source and channel;
 -- an n at or below the last one publishes nothing and answers the id stored
--- in delta:{<channel>}:once.  Errors of ours begin with DELTA and are final.
+-- in delta:{<channel>}:once.  There, under the empty name, is also the last id
+-- of all, so that a log that was deleted or trimmed is not taken for one in
+-- which nothing was.  Errors of ours begin with DELTA and are final.
 --
 -- A publisher to guild:* needs these rights: +fcall +publish +xadd +xtrim
 -- +xrevrange +expire +hget +hset  ~guild:* ~delta:{guild:*  &guild:*
 
-local VERSION = 3
+local VERSION = 4
 
 -- Rows of {pattern, keep in ms, entries}, longest literal prefix first; "*"
 -- stands for one segment.  The gateway writes its own over the next line.
@@ -118,16 +123,17 @@ local function allowed(channel, log, once)
            and may('XREVRANGE', log, '+', '-')
            and may('XTRIM', log, 'MINID', '0')
            and may('EXPIRE', log, '1')
-           and (not once or may('HGET', once, '')
-                            and may('HSET', once, '', '')
-                            and may('EXPIRE', once, '1'))
+           and may('HGET', once, '')
+           and may('HSET', once, '', '')
+           and may('EXPIRE', once, '1')
 end
 
 
-local function last_id(log)
+local function last_id(log, once)
+    local known = redis.call('HGET', once, '')
     local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
 
-    return last and last[1] or '0-0'
+    return last and last[1] or known or '0-0'
 end
 
 
@@ -158,10 +164,10 @@ local function publish(keys, args)
     end
 
     local log = 'delta:{' .. channel .. '}'
-    local once, source, n, digits
+    local once = log .. ':once'
+    local source, n, digits
 
     if args[2] then
-        once = log .. ':once'
         source, n, digits = parse_source(args[2])
 
         if not source then
@@ -175,7 +181,7 @@ local function publish(keys, args)
                                  .. 'the channel, its log or its once key')
     end
 
-    if once then
+    if source then
         local done, id = string.match(redis.call('HGET', once, source) or '',
                                       '^(%d+) (.+)$')
 
@@ -185,17 +191,20 @@ local function publish(keys, args)
     end
 
     local keep, entries = retention(channel)
-    local previous = last_id(log)
+    local previous = last_id(log, once)
     local id = redis.call('XADD', log, 'MAXLEN', '~', entries, '*',
                           'p', previous, 'e', event)
 
     trim(log, id, keep)
     redis.call('EXPIRE', log, math.ceil(keep / 1000) + KEY_LIFE)
 
-    if once then
+    redis.call('HSET', once, '', id)
+
+    if source then
         redis.call('HSET', once, source, digits .. ' ' .. id)
-        redis.call('EXPIRE', once, math.ceil(keep / 1000) + ONCE_LIFE)
     end
+
+    redis.call('EXPIRE', once, math.ceil(keep / 1000) + ONCE_LIFE)
 
     redis.call('PUBLISH', channel, id .. ' ' .. previous .. ' ' .. event)
 
@@ -223,6 +232,7 @@ end
 
 local function epoch(keys, args)
     local key, node, id, verdict = keys[1], args[1], args[2], args[3]
+    local before = tonumber(args[4] or 0)
     local v = redis.call('HGET', key, 'v')
     local known = redis.call('HGET', key, node)
 
@@ -240,7 +250,8 @@ local function epoch(keys, args)
     end
 
     if not v then
-        v = redis.call('TIME')[1]
+        v = string.format('%.0f', math.max(tonumber(redis.call('TIME')[1]),
+                                           before + 1))
     elseif verdict == 'wait' then
         return 0
     elseif verdict ~= 'keep' then
@@ -253,6 +264,31 @@ local function epoch(keys, args)
 end
 
 
+-- A log as it is now, with what proves it whole.
+
+local function log(keys, args)
+    if #keys ~= 3 or #args ~= 4
+       or (args[1] ~= 'XRANGE' and args[1] ~= 'XREVRANGE')
+    then
+        return redis.error_reply('DELTA usage: FCALL_RO delta_log 3 log once '
+                                 .. 'delta:epoch XRANGE|XREVRANGE from to '
+                                 .. 'count')
+    end
+
+    return {
+        redis.call('HGET', keys[3], 'v') or '',
+        redis.call('HGET', keys[2], '') or '',
+        redis.call(args[1], keys[1], args[2], args[3], 'COUNT', args[4])
+    }
+end
+
+
 redis.register_function('delta_publish', publish)
 redis.register_function('delta_epoch', epoch)
 redis.register_function('delta_tick', tick)
+
+redis.register_function{
+    function_name = 'delta_log',
+    callback = log,
+    flags = { 'no-writes' }
+}

@@ -1,0 +1,103 @@
+
+/*
+ * Copyright (C) Delta contributors
+ */
+
+
+#include "ngx_http_delta_say.h"
+#include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_queue.h"
+#include "ngx_http_delta_resume.h"
+#include "ngx_http_delta_session.h"
+#include "core/delta_json.h"
+#include "core/delta_name.h"
+
+
+void
+ngx_http_delta_say_ready(ngx_http_delta_session_t *s)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_str_t   d, *name;
+    ngx_uint_t  i, n;
+
+    len = 128 + 6 * s->user.len + s->id.len + DELTA_CURSOR_LEN;
+
+    for (i = 0; i < s->nsubs; i++) {
+        len += s->subs[i].channel->name.len + 3;
+    }
+
+    d.data = ngx_alloc(len, s->hub->worker->log);
+    if (d.data == NULL) {
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
+        return;
+    }
+
+    p = ngx_cpymem(d.data, "{\"user_id\":", sizeof("{\"user_id\":") - 1);
+    p += delta_json_quote((char *) p, (char *) s->user.data, s->user.len);
+    p = ngx_sprintf(p, ",\"session_id\":\"%V\",\"heartbeat_ms\":%T",
+                    &s->id, s->conf->heartbeat * 1000);
+    p = ngx_http_delta_resume_member(s, p, s->cursor);
+    p = ngx_sprintf(p, ",\"channels\":[");
+
+    for (i = 0, n = 0; i < s->nsubs; i++) {
+
+        if (!s->subs[i].channel->control) {
+            name = &s->subs[i].channel->name;
+            p = ngx_sprintf(p, "%s\"%V\"", n++ ? "," : "", name);
+        }
+    }
+
+    *p++ = ']';
+    *p++ = '}';
+
+    d.len = p - d.data;
+
+    ngx_http_delta_session_send(s, "ready", &d);
+
+    ngx_free(d.data);
+
+    if (s->out.count) {
+        ngx_http_delta_queue_to_front(s);
+    }
+}
+
+
+void
+ngx_http_delta_say_error(ngx_http_delta_session_t *s, const char *code,
+    const char *message, ngx_str_t *ref)
+{
+    u_char     buf[512];
+    ngx_str_t  d;
+
+    d.data = buf;
+    d.len = ngx_snprintf(buf, sizeof(buf),
+                         "{\"code\":\"%s\",\"message\":\"%s\"%s%*s}", code,
+                         message, ref && ref->len ? ",\"ref\":" : "",
+                         ref ? ref->len : 0, ref ? ref->data : NULL)
+            - buf;
+
+    ngx_http_delta_metric(s->hub->worker, COMMAND_ERRORS, 1);
+    ngx_http_delta_session_send(s, "error", &d);
+}
+
+
+void
+ngx_http_delta_say_resync(ngx_http_delta_session_t *s, ngx_str_t *channel,
+    const char *reason)
+{
+    u_char     buf[DELTA_NAME_MAX + DELTA_CURSOR_LEN + 80], *p;
+    ngx_str_t  d;
+
+    p = channel ? ngx_sprintf(buf, "{\"channel\":\"%V\"", channel)
+                : ngx_sprintf(buf, "{\"channel\":null");
+    p = ngx_sprintf(p, ",\"reason\":\"%s\"", reason);
+    p = ngx_http_delta_resume_member(s, p, s->cursor);
+    *p++ = '}';
+
+    d.data = buf;
+    d.len = p - buf;
+
+    ngx_http_delta_metric(s->hub->worker, RESYNCS, 1);
+    ngx_http_delta_session_send(s, "resync", &d);
+}
