@@ -441,6 +441,7 @@ struct ngx_http_delta_session_s {
 
     ngx_http_delta_state_e       state;
     unsigned                     welcomed:1;    /* ready was sent */
+    unsigned                     resynced:1;
     unsigned                     news:2;    /* sse: cursors still to send */
     unsigned                     queued:1;  /* in the worker's flush */
     unsigned                     close_sent:1;
@@ -503,6 +504,8 @@ struct ngx_http_delta_worker_s {
     ngx_queue_t                  dirty;     /* sessions with work to do */
     ngx_queue_t                  histories; /* least recently used first */
     size_t                       remembered;    /* bytes in them */
+    time_t                       resync_time;
+    ngx_uint_t                   resyncs;   /* told in that second */
     ngx_event_t                  flush;
     ngx_queue_t                  wheel[NGX_HTTP_DELTA_WHEEL];
     time_t                       wheel_time;

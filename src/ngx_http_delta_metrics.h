@@ -72,14 +72,21 @@
     X(REPAIRED, 0, "delta_log_events_total", "Events taken from logs.")       \
     X(REPLAYED, 0, "delta_replayed_total",                                    \
       "Events replayed to sessions that came back.")                          \
+    X(RESYNC_HISTORY_GAP, 0, "delta_resyncs_total{reason=\"history_gap\"}",   \
+      "Sessions told to refetch, by reason.")                                 \
+    X(RESYNC_TOO_MANY, 0, "delta_resyncs_total{reason=\"too_many\"}", NULL)   \
+    X(RESYNC_EPOCH, 0, "delta_resyncs_total{reason=\"epoch_changed\"}", NULL) \
+    X(RESYNC_SLOW, 0, "delta_resyncs_total{reason=\"slow\"}", NULL)           \
+    X(RESUMES_COMPLETE, 0, "delta_resumes_total{result=\"complete\"}",        \
+      "Sessions that came back, by how they were caught up.")                 \
+    X(RESUMES_RESYNC, 0, "delta_resumes_total{result=\"resync\"}", NULL)      \
     X(HISTORY_HITS, 0, "delta_catchups_total{from=\"memory\"}",               \
-      "Channels caught up, by where their events were.")                      \
+      "Channels of sessions that came back, by where they were read.")        \
     X(HISTORY_READS, 0, "delta_catchups_total{from=\"redis\"}", NULL)         \
-    X(FELL_BEHIND, 0, "delta_fell_behind_total",                              \
-      "Sessions over delta_queue that are caught up later.")                  \
-    X(MERGED, 0, "delta_merged_events_total",                                 \
-      "Events that went out as part of another.")                             \
-    X(RESYNCS, 0, "delta_resyncs_total", "Sessions told to refetch.")         \
+    X(MERGES, 0, "delta_merged_events_total",                                 \
+      "Events that went into another one.")                                   \
+    X(BEHIND, 0, "delta_fell_behind_total",                                   \
+      "Sessions that were too slow for their events.")                        \
     X(REDIS_CONNECTS, 0, "delta_redis_connects_total",                        \
       "Links to Redis established.")                                          \
     X(REDIS_LOSSES, 0, "delta_redis_losses_total",                            \
@@ -116,6 +123,9 @@ ngx_shm_zone_t *ngx_http_delta_metrics_zone(ngx_conf_t *cf);
 /* This process's slot, never NULL: private memory if all are taken. */
 ngx_http_delta_metrics_t *ngx_http_delta_metrics_slot(ngx_shm_zone_t *zone,
     ngx_cycle_t *cycle);
+
+/* The counter of a resync's reason, as the client is told it. */
+ngx_uint_t ngx_http_delta_metrics_resync(const char *reason);
 
 /* Content handler of delta_metrics: Prometheus text format 0.0.4. */
 ngx_int_t ngx_http_delta_metrics_handler(ngx_http_request_t *r);

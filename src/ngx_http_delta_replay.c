@@ -141,7 +141,7 @@ ngx_http_delta_replay_fall(ngx_http_delta_session_t *s,
         s->cursor = ngx_http_delta_resume_cursor(s);
         s->state = NGX_HTTP_DELTA_BEHIND;
 
-        ngx_http_delta_metric(s->hub->worker, FELL_BEHIND, 1);
+        ngx_http_delta_metric(s->hub->worker, BEHIND, 1);
     }
 
     ngx_http_delta_queue_drop(s, ngx_http_delta_replay_owe);
@@ -273,7 +273,7 @@ ngx_http_delta_replay_start(ngx_http_delta_session_t *s)
         if (replay->lost) {
             replay->lost = 0;
             ngx_http_delta_say_resync(s, &replay->wait.channel->name,
-                                         "slow");
+                                      NGX_HTTP_DELTA_RESYNC_SLOW);
         }
 
         if (replay->state != NGX_HTTP_DELTA_REPLAY_OWED) {
@@ -318,7 +318,7 @@ ngx_http_delta_replay_handler(void *data, ngx_int_t rc)
 static void
 ngx_http_delta_replay_serve(ngx_http_delta_replay_t *replay, ngx_int_t rc)
 {
-    const char                *reason;
+    ngx_http_delta_resync_e    why;
     ngx_http_delta_session_t  *s;
 
     s = replay->session;
@@ -349,15 +349,15 @@ ngx_http_delta_replay_serve(ngx_http_delta_replay_t *replay, ngx_int_t rc)
         return;
 
     case NGX_BUSY:
-        reason = "too_many";
+        why = NGX_HTTP_DELTA_RESYNC_MANY;
         break;
 
     default:
-        reason = "history_gap";
+        why = NGX_HTTP_DELTA_RESYNC_GAP;
     }
 
     ngx_http_delta_queue_purge(s, replay->wait.channel);
-    ngx_http_delta_say_resync(s, &replay->wait.channel->name, reason);
+    ngx_http_delta_say_resync(s, &replay->wait.channel->name, why);
 }
 
 

@@ -246,7 +246,7 @@ ngx_http_delta_resume_start(ngx_http_delta_session_t *s)
     }
 
     if (resume->cursor && resume->since.epoch != s->hub->epoch) {
-        ngx_http_delta_say_resync(s, NULL, "epoch_changed");
+        ngx_http_delta_say_resync(s, NULL, NGX_HTTP_DELTA_RESYNC_EPOCH);
         ngx_http_delta_replay_forget(s);
         ngx_http_delta_session_resumed(s);
         return;

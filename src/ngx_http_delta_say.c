@@ -13,6 +13,21 @@
 #include "core/delta_name.h"
 
 
+#define NGX_HTTP_DELTA_RESYNCS_AT_ONCE  20      /* a second and worker */
+#define NGX_HTTP_DELTA_SPREAD           5000    /* ms, for the others */
+
+
+static const struct {
+    ngx_uint_t   metric;
+    const char  *text;
+} ngx_http_delta_resyncs[] = {
+#define X(name, counter, text)                                                \
+    { NGX_HTTP_DELTA_METRIC_RESYNC_##counter, text },
+    NGX_HTTP_DELTA_RESYNCS(X)
+#undef X
+};
+
+
 void
 ngx_http_delta_say_ready(ngx_http_delta_session_t *s)
 {
@@ -84,20 +99,38 @@ ngx_http_delta_say_error(ngx_http_delta_session_t *s, const char *code,
 
 void
 ngx_http_delta_say_resync(ngx_http_delta_session_t *s, ngx_str_t *channel,
-    const char *reason)
+    ngx_http_delta_resync_e why)
 {
-    u_char     buf[DELTA_NAME_MAX + DELTA_CURSOR_LEN + 80], *p;
-    ngx_str_t  d;
+    u_char                    buf[DELTA_NAME_MAX + DELTA_CURSOR_LEN + 128], *p;
+    ngx_str_t                 d;
+    ngx_http_delta_worker_t  *worker;
+
+    worker = s->hub->worker;
 
     p = channel ? ngx_sprintf(buf, "{\"channel\":\"%V\"", channel)
                 : ngx_sprintf(buf, "{\"channel\":null");
-    p = ngx_sprintf(p, ",\"reason\":\"%s\"", reason);
+    p = ngx_sprintf(p, ",\"reason\":\"%s\"", ngx_http_delta_resyncs[why].text);
+
+    /* who fetches anew asks the application: not all at the same moment */
+
+    if (worker->resync_time != ngx_time()) {
+        worker->resync_time = ngx_time();
+        worker->resyncs = 0;
+    }
+
+    if (++worker->resyncs > NGX_HTTP_DELTA_RESYNCS_AT_ONCE) {
+        p = ngx_sprintf(p, ",\"after_ms\":%ui",
+                        (ngx_uint_t) ngx_random() % NGX_HTTP_DELTA_SPREAD);
+    }
+
     p = ngx_http_delta_resume_member(s, p, s->cursor);
     *p++ = '}';
 
     d.data = buf;
     d.len = p - buf;
 
-    ngx_http_delta_metric(s->hub->worker, RESYNCS, 1);
+    s->resynced = 1;
+
+    ngx_http_delta_metric_at(worker, ngx_http_delta_resyncs[why].metric, 1);
     ngx_http_delta_session_send(s, "resync", &d);
 }

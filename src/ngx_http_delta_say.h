@@ -22,9 +22,25 @@ void ngx_http_delta_say_ready(ngx_http_delta_session_t *s);
 void ngx_http_delta_say_error(ngx_http_delta_session_t *s,
     const char *code, const char *message, ngx_str_t *ref);
 
-/* Something of the channel (NULL: of all) is missing: to be fetched anew. */
+/* why something is missing: name, counter, word in the protocol */
+#define NGX_HTTP_DELTA_RESYNCS(X)                                             \
+    X(GAP,   HISTORY_GAP, "history_gap")                                      \
+    X(MANY,  TOO_MANY,    "too_many")                                         \
+    X(EPOCH, EPOCH,       "epoch_changed")                                    \
+    X(SLOW,  SLOW,        "slow")
+
+typedef enum {
+#define X(name, metric, text)  NGX_HTTP_DELTA_RESYNC_##name,
+    NGX_HTTP_DELTA_RESYNCS(X)
+#undef X
+} ngx_http_delta_resync_e;
+
+/*
+ * Something of the channel (NULL: of all) is missing: to be fetched anew, at
+ * once, or when many are told in one second, when after_ms have passed.
+ */
 void ngx_http_delta_say_resync(ngx_http_delta_session_t *s, ngx_str_t *channel,
-    const char *reason);
+    ngx_http_delta_resync_e why);
 
 
 #endif /* _NGX_HTTP_DELTA_SAY_H_INCLUDED_ */

@@ -507,7 +507,12 @@ ngx_http_delta_session_resumed(ngx_http_delta_session_t *s)
         ngx_http_delta_say_ready(s);
     }
 
-    s->resume = NULL;
+    if (s->resume) {
+        ngx_http_delta_metric_at(s->hub->worker, s->resynced
+                                 ? NGX_HTTP_DELTA_METRIC_RESUMES_RESYNC
+                                 : NGX_HTTP_DELTA_METRIC_RESUMES_COMPLETE, 1);
+        s->resume = NULL;
+    }
 
     if (ngx_http_delta_replay_owes(s)) {
         s->state = NGX_HTTP_DELTA_BEHIND;
@@ -540,7 +545,8 @@ ngx_http_delta_session_unproven(ngx_http_delta_channel_t *channel)
             ngx_http_delta_control_lost(s);
 
         } else if (s->welcomed) {
-            ngx_http_delta_say_resync(s, &channel->name, "history_gap");
+            ngx_http_delta_say_resync(s, &channel->name,
+                                      NGX_HTTP_DELTA_RESYNC_GAP);
         }
     }
 }

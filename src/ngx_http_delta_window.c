@@ -316,7 +316,7 @@ ngx_http_delta_window_merge(ngx_http_delta_channel_t *channel,
             event->refs++;
         }
 
-        ngx_http_delta_metric(worker, MERGED, merged[i].parts - 1);
+        ngx_http_delta_metric(worker, MERGES, merged[i].parts - 1);
 
         if (covered == merged[i].newest + 1) {
             first = covered;

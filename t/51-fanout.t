@@ -47,6 +47,7 @@ $t->start_nginx($conf, workers => 2);
 ok(wait_for(sub { metric('delta_redis_up') == 2 }), 'both workers have Redis');
 
 fanout();
+exposition();
 workers();
 linger();
 positions();
@@ -67,6 +68,42 @@ sub metric {
     my $body = $t->http(GET => '/metrics')->body;
 
     return $body =~ /^\Q$name\E (\d+)/m ? $1 : -1;
+}
+
+
+# Prometheus's text format: each family has its HELP and TYPE once, before all
+# of its samples, and no sample comes twice.
+
+sub exposition {
+    my $answer = $t->http(GET => '/metrics');
+    my ($family, $type, $help, @bad) = ('', '', '');
+    my (%family, %sample);
+
+    for my $line (split /^/, $answer->body) {
+        if ($line =~ /^# HELP (delta_[a-z_]+) (?:[^\\\n]+[.])\n\z/) {
+            ($help, $type) = ($1, '');
+            push @bad, $line if $family{$help}++;
+
+        } elsif ($line =~ /^# TYPE (delta_[a-z_]+) (counter|gauge)\n\z/) {
+            ($family, $type) = ($1, $2);
+            push @bad, $line if $family ne $help
+                                || ($family =~ /_total$/) ne
+                                   ($type eq 'counter');
+
+        } elsif ($line =~ /^(([a-z_]+)(?:\{[a-z]+="[a-z_]+"\})?)
+                           [ ]\d+(?:\.\d+)?\n\z/x)
+        {
+            push @bad, $line if $2 ne $family || !$type || $sample{$1}++;
+
+        } else {
+            push @bad, $line;
+        }
+    }
+
+    is_deeply(\@bad, [], 'metrics are in the text format of Prometheus');
+    cmp_ok(keys %sample, '>', 40, 'all of them');
+    is($answer->header('Content-Type'), 'text/plain; version=0.0.4',
+       'and say so');
 }
 
 

@@ -63,7 +63,7 @@ $t->stop_redis;
 $t->start_redis;
 publish(3);
 is(take(3), join(' ', $n - 2 .. $n), 'Redis restarted with its log: no loss');
-is(metric('delta_resyncs_total'), 0, 'nobody was told to refetch so far');
+is(resyncs(), 0, 'nobody was told to refetch so far');
 
 
 # What was missed on the control channel is done before anything else.
@@ -109,6 +109,9 @@ $t->redis('SADD', 'user:ben:follows', 'ada');
 # the gateway may be back before the set is
 like(take(1), qr/^(?:resync|unsubscribed)$/, 'Redis came back empty: reported');
 
+cmp_ok(resyncs('history_gap'), '>=', 3, 'resyncs are counted by reason');
+is(resyncs('too_many') + resyncs('epoch_changed'), 0, 'and by no other');
+
 done_testing;
 
 
@@ -137,6 +140,18 @@ sub take {
         my $event = $ws->read_json;
         $event ? $event->{d}{n} // $event->{t} : 'nothing';
     } 1 .. $count;
+}
+
+
+sub resyncs {
+    my ($reason) = @_;
+
+    my $sum = 0;
+
+    $sum += metric("delta_resyncs_total{reason=\"$_\"}")
+        for $reason || qw(history_gap too_many epoch_changed slow);
+
+    return $sum;
 }
 
 

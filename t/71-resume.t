@@ -199,6 +199,18 @@ for my $how ('reload', 'kill -9') {
     $ws->disconnect;
 }
 
+for ([ 'delta_resyncs_total', reason => qw(history_gap too_many) ],
+     [ 'delta_resyncs_total', reason => 'epoch_changed' ],
+     [ 'delta_resumes_total', result => qw(complete resync) ],
+     [ 'delta_catchups_total', from => 'redis' ])
+{
+    my ($name, $label, @values) = @$_;
+    my $body = $t->http(GET => '/metrics')->body;
+
+    cmp_ok($body =~ /^$name\{$label="$_"\} (\d+)$/m ? $1 : -1, '>', 0,
+           "counted: $name, $_") for @values;
+}
+
 done_testing;
 
 
