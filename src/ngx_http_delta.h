@@ -109,7 +109,7 @@ typedef struct {
     ngx_str_t                    library;   /* the Redis functions' text */
     size_t                       max_event;
     ngx_shm_zone_t              *zone;      /* of the metrics */
-    ngx_uint_t                   gateways;
+    ngx_uint_t                   gateways;  /* and others in need of Redis */
     size_t                       max_command;   /* greatest of all */
     ngx_msec_t                   goodbye;   /* longest of all gateways */
     ngx_uint_t                   claims;    /* some $delta_claim_ is used */
@@ -129,6 +129,7 @@ typedef struct {
 
     ngx_uint_t                   gateway;   /* transports, 0: not a gateway */
     ngx_uint_t                   metrics;   /* delta_metrics */
+    ngx_msec_t                   health;    /* delta_health, its deadline */
     ngx_str_t                    place;     /* file:line of either */
     ngx_array_t                 *rules;     /* ngx_http_delta_rule_t */
     ngx_array_t                 *origins;   /* ngx_str_t; NULL: same origin */
@@ -234,6 +235,8 @@ struct ngx_http_delta_hub_s {
     ngx_str_t                    tick_name; /* the channel it comes back on */
     u_char                       tick_buf[32];
     uint64_t                     asked;     /* own ms, 0: it is not */
+    uint64_t                     ticked;    /* own ms of the last one */
+    uint64_t                     lag;       /* ms of the last canary */
     delta_clock_t                clock;     /* Redis's against our own */
     ngx_uint_t                   steps;     /* back, seen so far */
     uint64_t                     stepped;   /* the epoch that is to end */
@@ -264,6 +267,7 @@ struct ngx_http_delta_hub_s {
     void                       (*unproven)(ngx_http_delta_channel_t *channel);
     void                       (*named)(ngx_http_delta_hub_t *hub);
 
+    unsigned                     canary:1;  /* has come since link up */
     unsigned                     known_run:1;
     unsigned                     aof:1;
     unsigned                     young:1;   /* Redis started after our loss */

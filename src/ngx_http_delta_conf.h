@@ -26,6 +26,8 @@ char *ngx_http_delta_conf_gateway(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_delta_conf_health(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_delta_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_subscribe(ngx_conf_t *cf, ngx_command_t *cmd,

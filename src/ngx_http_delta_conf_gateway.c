@@ -6,7 +6,13 @@
 
 #include "ngx_http_delta_conf.h"
 #include "ngx_http_delta_handler.h"
+#include "ngx_http_delta_health.h"
 #include "ngx_http_delta_metrics.h"
+
+
+#define NGX_HTTP_DELTA_DEADLINE      3000   /* ms */
+#define NGX_HTTP_DELTA_MIN_DEADLINE  2000   /* a tick comes each second */
+#define NGX_HTTP_DELTA_MAX_DEADLINE  60000
 
 
 static char *ngx_http_delta_conf_handler(ngx_conf_t *cf,
@@ -71,6 +77,42 @@ ngx_http_delta_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+char *
+ngx_http_delta_conf_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t                   ms;
+    ngx_str_t                  *value, text;
+    ngx_http_delta_loc_conf_t  *dlcf = conf;
+
+    if (dlcf->health) {
+        return "is duplicate";
+    }
+
+    dlcf->health = NGX_HTTP_DELTA_DEADLINE;
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2) {
+        ms = NGX_ERROR;
+
+        if (ngx_http_delta_conf_param(&value[1], "deadline=", &text)) {
+            ms = ngx_parse_time(&text, 0);
+        }
+
+        if (ms < NGX_HTTP_DELTA_MIN_DEADLINE
+            || ms > NGX_HTTP_DELTA_MAX_DEADLINE)
+        {
+            return ngx_http_delta_conf_invalid(cf, cmd, &value[1],
+                       "it takes deadline=time, from 2s to 1m");
+        }
+
+        dlcf->health = ms;
+    }
+
+    return ngx_http_delta_conf_handler(cf, ngx_http_delta_health_handler,
+                                       dlcf);
+}
+
+
 /* nginx lets the last one win, and the other never answers. */
 
 static char *
@@ -102,24 +144,26 @@ ngx_http_delta_conf_if(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *prev,
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (!clcf->noname || clcf->handler
-        || (prev->gateway == 0 && prev->metrics == 0))
+        || (prev->gateway == 0 && prev->metrics == 0 && prev->health == 0))
     {
         return;
     }
 
     conf->gateway = prev->gateway;
     conf->metrics = prev->metrics;
+    conf->health = prev->health;
     conf->place = prev->place;
 
     clcf->handler = prev->gateway ? ngx_http_delta_gateway_handler
-                                  : ngx_http_delta_metrics_handler;
+                    : prev->metrics ? ngx_http_delta_metrics_handler
+                                    : ngx_http_delta_health_handler;
 }
 
 
 char *
 ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
 {
-    const char                  *missing;
+    const char                  *name, *missing;
     ngx_msec_t                   goodbye;
     ngx_http_core_loc_conf_t    *clcf;
     ngx_http_delta_main_conf_t  *mcf;
@@ -136,24 +180,30 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
+    name = conf->gateway ? "delta_gateway"
+           : conf->metrics ? "delta_metrics" : "delta_health";
+
     if ((conf->gateway && clcf->handler != ngx_http_delta_gateway_handler)
-        || (conf->metrics && clcf->handler != ngx_http_delta_metrics_handler))
+        || (conf->metrics && clcf->handler != ngx_http_delta_metrics_handler)
+        || (conf->health && clcf->handler != ngx_http_delta_health_handler))
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%s\" in %V shares its location with another "
                       "directive that answers requests, give each a location "
                       "of its own",
-                      conf->gateway ? "delta_gateway" : "delta_metrics",
-                      &conf->place);
+                      name, &conf->place);
         return NGX_CONF_ERROR;
     }
 
-    if (!conf->gateway) {
+    if (!conf->gateway && !conf->health) {
         return NGX_CONF_OK;
     }
 
     if (conf->redis == NULL) {
         missing = "\"delta_redis redis://host:port\"";
+
+    } else if (conf->health) {
+        /* it needs nothing else */
 
     } else if (conf->rules == NULL) {
         missing = "\"delta_subscribe channel\"";
@@ -164,13 +214,18 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
 
     if (missing) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"delta_gateway\" in %V needs %s at the same or an "
-                      "outer level", &conf->place, missing);
+                      "\"%s\" in %V needs %s at the same or an outer level",
+                      name, &conf->place, missing);
         return NGX_CONF_ERROR;
     }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_delta_module);
     mcf->gateways++;
+
+    if (conf->health) {
+        return NGX_CONF_OK;
+    }
+
     mcf->max_command = ngx_max(mcf->max_command, conf->max_command);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

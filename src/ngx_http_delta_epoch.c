@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta_epoch.h"
+#include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include <openssl/rand.h>
 
@@ -22,11 +23,21 @@ static void ngx_http_delta_epoch_library(ngx_http_delta_hub_t *hub);
 static void ngx_http_delta_epoch_retention(void *data, redisReply *reply);
 static ngx_str_t ngx_http_delta_epoch_table(u_char *text, size_t len);
 static void ngx_http_delta_epoch_tick_handler(ngx_event_t *ev);
+static void ngx_http_delta_epoch_canary(ngx_http_delta_hub_t *hub);
+static void ngx_http_delta_epoch_measure(ngx_http_delta_worker_t *worker);
 static void ngx_http_delta_epoch_tick_reply(void *data, redisReply *reply);
 static ngx_int_t ngx_http_delta_epoch_clock(ngx_http_delta_hub_t *hub,
     uint64_t ms);
 static void ngx_http_delta_epoch_watch(ngx_http_delta_hub_t *hub);
 static uint64_t ngx_http_delta_epoch_now(void);
+
+
+void
+ngx_http_delta_epoch_init(ngx_http_delta_hub_t *hub)
+{
+    hub->ticked = ngx_http_delta_epoch_now();
+    ngx_http_delta_epoch_measure(hub->worker);
+}
 
 
 void
@@ -180,6 +191,7 @@ void
 ngx_http_delta_epoch_link_down(ngx_http_delta_hub_t *hub)
 {
     hub->lost = ngx_current_msec;
+    hub->canary = 0;
 
     if (hub->tick.timer_set) {
         ngx_del_timer(&hub->tick);
@@ -397,6 +409,8 @@ ngx_http_delta_epoch_tick_handler(ngx_event_t *ev)
         hub->asked = 0;
     }
 
+    ngx_http_delta_epoch_canary(hub);
+
     if (hub->epoch == 0) {
 
         if (hub->repl_id[0]) {
@@ -409,6 +423,46 @@ ngx_http_delta_epoch_tick_handler(ngx_event_t *ev)
     ngx_http_delta_epoch_watch(hub);
 
     ngx_add_timer(ev, NGX_HTTP_DELTA_TICK);
+}
+
+
+/* A message of its own, as the tick cannot say which one it is. */
+
+static void
+ngx_http_delta_epoch_canary(ngx_http_delta_hub_t *hub)
+{
+    u_char     text[1 + NGX_INT64_LEN];
+    ngx_str_t  argv[3];
+
+    ngx_str_set(&argv[0], "PUBLISH");
+    argv[1] = hub->tick_name;
+    argv[2].data = text;
+    argv[2].len = ngx_sprintf(text, "c%uL", ngx_http_delta_epoch_now()) - text;
+
+    ngx_http_delta_redis_command(&hub->command, NULL, NULL, 3, argv);
+}
+
+
+/* Of several Redises the worst. */
+
+static void
+ngx_http_delta_epoch_measure(ngx_http_delta_worker_t *worker)
+{
+    uint64_t                   lag, ticked;
+    ngx_uint_t                 i;
+    ngx_http_delta_metrics_t  *metrics;
+
+    lag = worker->hubs[0].lag;
+    ticked = worker->hubs[0].ticked;
+
+    for (i = 1; i < worker->nhubs; i++) {
+        lag = ngx_max(lag, worker->hubs[i].lag);
+        ticked = ngx_min(ticked, worker->hubs[i].ticked);
+    }
+
+    metrics = worker->metrics;
+    metrics->values[NGX_HTTP_DELTA_METRIC_REDIS_LAG] = lag;
+    metrics->values[NGX_HTTP_DELTA_METRIC_REDIS_TICKED] = ticked;
 }
 
 
@@ -528,12 +582,31 @@ ngx_http_delta_epoch_now(void)
 void
 ngx_http_delta_epoch_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload)
 {
-    off_t  ms;
+    off_t     ms;
+    uint64_t  now;
+
+    now = ngx_http_delta_epoch_now();
+
+    if (payload->len && payload->data[0] == 'c') {
+        ms = ngx_atoof(payload->data + 1, payload->len - 1);
+
+        if (ms > 0 && (uint64_t) ms <= now) {
+            hub->lag = now - ms;
+            hub->canary = 1;
+            ngx_http_delta_epoch_measure(hub->worker);
+        }
+
+        return;
+    }
 
     ms = ngx_atoof(payload->data, payload->len);
 
+    if (ms > 0) {
+        hub->ticked = now;
+    }
+
     if (ms <= 0
-        || !delta_clock_plausible(&hub->clock, ms, ngx_http_delta_epoch_now()))
+        || !delta_clock_plausible(&hub->clock, ms, now))
     {
         return;
     }
@@ -543,4 +616,11 @@ ngx_http_delta_epoch_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload)
     if (hub->nbroken == 0) {
         hub->safe = ms - 1;
     }
+}
+
+
+uint64_t
+ngx_http_delta_epoch_age(ngx_http_delta_hub_t *hub)
+{
+    return ngx_http_delta_epoch_now() - hub->ticked;
 }

@@ -24,6 +24,8 @@ static ngx_int_t ngx_http_delta_metrics_init_zone(ngx_shm_zone_t *zone,
 static void ngx_http_delta_metrics_bury(ngx_http_delta_metrics_t *slots,
     ngx_uint_t i);
 static ngx_int_t ngx_http_delta_metrics_alive(ngx_atomic_t pid);
+static uint64_t ngx_http_delta_metrics_worst(ngx_http_delta_metrics_t *slots,
+    ngx_uint_t *alive, ngx_uint_t m);
 static u_char *ngx_http_delta_metrics_write(u_char *p,
     ngx_http_delta_metrics_t *slots);
 
@@ -218,6 +220,7 @@ ngx_http_delta_metrics_write(u_char *p, ngx_http_delta_metrics_t *slots)
 {
     size_t                          len;
     ngx_uint_t                      i, m, alive[NGX_HTTP_DELTA_SLOTS];
+    uint64_t                        worst;
     ngx_atomic_t                    sum;
     const ngx_http_delta_metric_t  *metric;
 
@@ -244,8 +247,41 @@ ngx_http_delta_metrics_write(u_char *p, ngx_http_delta_metrics_t *slots)
                             metric->text, metric->gauge ? "gauge" : "counter");
         }
 
-        p = ngx_sprintf(p, "%s %uA\n", metric->text, sum);
+        if (metric->gauge > 1) {
+            worst = ngx_http_delta_metrics_worst(slots, alive, m);
+            p = ngx_sprintf(p, "%s %uL.%03uL\n", metric->text, worst / 1000,
+                            worst % 1000);
+
+        } else {
+            p = ngx_sprintf(p, "%s %uA\n", metric->text, sum);
+        }
     }
 
     return p;
+}
+
+
+static uint64_t
+ngx_http_delta_metrics_worst(ngx_http_delta_metrics_t *slots,
+    ngx_uint_t *alive, ngx_uint_t m)
+{
+    uint64_t         now, value, worst;
+    ngx_uint_t       i;
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    now = (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    worst = 0;
+
+    for (i = 0; i < NGX_HTTP_DELTA_SLOTS; i++) {
+        value = alive[i] ? slots[i].values[m] : 0;
+
+        if (ngx_http_delta_metrics[m].gauge == 3) {
+            value = (value && value < now) ? now - value : 0;
+        }
+
+        worst = ngx_max(worst, value);
+    }
+
+    return worst;
 }

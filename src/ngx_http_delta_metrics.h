@@ -13,7 +13,11 @@
 #include "ngx_http_delta.h"
 
 
-/* name, gauge or counter, Prometheus name and labels, help */
+/*
+ * name, kind, Prometheus name and labels, help.  Kinds: 0 a counter, 1 a gauge;
+ * in ms, shown in seconds, the greatest of all workers: 2 a span of time, 3 the
+ * time since then (CLOCK_MONOTONIC, 0: never).
+ */
 #define NGX_HTTP_DELTA_METRICS(X)                                             \
     X(SESSIONS_WS, 1, "delta_sessions{transport=\"ws\"}",                     \
       "Open sessions.")                                                       \
@@ -21,6 +25,10 @@
     X(CHANNELS, 1, "delta_channels", "Channels subscribed to, per worker.")   \
     X(REDIS_UP, 1, "delta_redis_up",                                          \
       "Workers whose links to Redis are up.")                                 \
+    X(REDIS_LAG, 2, "delta_redis_lag_seconds",                                \
+      "Time to Redis and back by pub/sub, of the worst worker.")              \
+    X(REDIS_TICKED, 3, "delta_redis_tick_age_seconds",                        \
+      "Time since pub/sub last brought a tick, of the worst worker.")         \
     X(OPENED, 0, "delta_sessions_opened_total", "Sessions opened.")           \
     X(CLOSED_CLIENT, 0, "delta_sessions_closed_total{by=\"client\"}",         \
       "Sessions ended, by cause.")                                            \

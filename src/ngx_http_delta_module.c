@@ -9,6 +9,7 @@
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_conf.h"
 #include "ngx_http_delta_control.h"
+#include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_handler.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_origin.h"
@@ -164,6 +165,13 @@ static ngx_command_t  ngx_http_delta_directives[] = {
     { ngx_string("delta_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_delta_conf_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("delta_health"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_delta_conf_health,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -539,6 +547,7 @@ ngx_http_delta_init_hubs(ngx_http_delta_worker_t *worker, ngx_cycle_t *cycle)
         ngx_http_delta_channel_init(hub);
         ngx_http_delta_control_init(hub);
         ngx_http_delta_session_init(hub);
+        ngx_http_delta_epoch_init(hub);
         ngx_http_delta_redis_open(hub);
     }
 

@@ -40,6 +40,7 @@ my @directives = (
     [ delta_max_command => 'hsl', '1k', '', '1k 2k' ],
     [ delta_limit => 'hsl', 'rate=1r/m', '', 'rate=1r/m x x x' ],
     [ delta_metrics => 'l', '', 'on' ],
+    [ delta_health => 'l', '', 'deadline=2s x' ],
 );
 
 my %list = map { $_ => 1 } qw(delta_channel delta_origin delta_subscribe);
@@ -52,7 +53,8 @@ is_deeply([ map { $_->[0] } @directives ],
 
 for my $level (qw(h s l)) {
     my @text = map { "$_->[0] $_->[2];" }
-        grep { $_->[1] =~ $level && $_->[0] !~ /gateway|metrics/ } @directives;
+        grep { $_->[1] =~ $level && $_->[0] !~ /gateway|metrics|health/ }
+        @directives;
 
     good("every directive that may stand there: $level", "@text", $level);
 }
@@ -60,7 +62,7 @@ for my $level (qw(h s l)) {
 for (@directives) {
     my ($name, $where, $form, @wrong) = @$_;
     my $text = "$name $form;";
-    my $outer = $name eq 'delta_gateway' ? $base : '';
+    my $outer = $name =~ /gateway|health/ ? $base : '';
 
     bad("$name in the main context", qr/"$name" directive is not allowed here/,
         $text, 'm');
@@ -119,6 +121,8 @@ good("delta_gateway $_", "delta_gateway $_;", 'l', $base)
     for '', 'websocket', 'sse', 'sse websocket';
 
 good('delta_metrics', 'delta_metrics;', 'l');
+good($_, $_, 'l', $redis) for 'delta_health;', 'delta_health deadline=2s;',
+    'delta_health deadline=1m; if ($arg_a) { set $b 1; }';
 
 
 # Bad values: the message says what to do.
@@ -272,6 +276,10 @@ bad('proxy_pass and delta_gateway', $shares,
     'proxy_pass http://127.0.0.1; delta_gateway;', 'l', $base);
 bad('delta_gateway and proxy_pass', qr/"delta_gateway" $shared/,
     'delta_gateway; proxy_pass http://127.0.0.1;', 'l', $base);
+bad('delta_health and delta_gateway', $shares,
+    'delta_health; delta_gateway;', 'l', $base);
+bad('delta_health and empty_gif', qr/"delta_health" $shared/,
+    'delta_health; empty_gif;', 'l', $redis);
 bad('delta_metrics and empty_gif', qr/"delta_metrics" $shared/,
     'delta_metrics; empty_gif;', 'l');
 
@@ -292,6 +300,13 @@ my $in = qr{"delta_gateway" in \S+/test\.conf:\d+ needs};
 
 bad('a gateway without Redis', qr/$in "delta_redis redis:/,
     "delta_gateway; delta_subscribe a; $user", 'l');
+bad('delta_health without Redis',
+    qr{"delta_health" in \S+/test\.conf:\d+ needs "delta_redis redis:},
+    'delta_health;', 'l');
+bad("delta_health $_", qr/"\Q$_\E" of "delta_health", it takes deadline=time, /,
+    "delta_health $_;", 'l', $redis)
+    for '5s', 'deadline=1999ms', 'deadline=2m', 'deadline=', 'deadline=-1',
+        'max=3s';
 bad('a gateway without a channel', qr/$in "delta_subscribe channel"/,
     "delta_gateway; $user", 'l', $redis);
 bad('a gateway without identity', qr/$in an identity, by "delta_jwt" or/,

@@ -11,6 +11,7 @@ package Delta::Proxy;
 #   pass      bytes go through; those that waited, too
 #   swallow   nothing moves, in neither direction; new connections hang
 #   mute      the same, but only from the target to the client
+#   deaf      the same, but only where the client has subscribed
 #   forget    the connections of now are dead for ever, new ones are served
 #   reset     half of what the target says next, then all are reset; as forget
 
@@ -80,7 +81,8 @@ sub turn {
 
         vec($bits, $fd, 1) = 1
             unless $one->{dead} || $mode eq 'swallow'
-                   || ($mode eq 'mute' && $one->{target});
+                   || ($mode eq 'mute' && $one->{target})
+                   || ($mode eq 'deaf' && $one->{subscribed});
     }
 
     select($bits, undef, undef, undef) > 0 or return;
@@ -101,7 +103,8 @@ sub turn {
 sub order {
     my ($self, $order) = @_;
 
-    my %mode = (p => 'pass', s => 'swallow', m => 'mute', r => 'reset');
+    my %mode = (p => 'pass', s => 'swallow', m => 'mute', r => 'reset',
+                d => 'deaf');
 
     $self->{mode} = $mode{$order} // 'pass';
 
@@ -141,6 +144,8 @@ sub forward {
         $self->{mode} = 'pass';
 
     } else {
+        $self->{peer}{ fileno $one->{other} }{subscribed} = 1
+            if !$one->{target} && $bytes =~ /SUBSCRIBE/;
         syswrite $one->{other}, $bytes;
     }
 }
