@@ -532,7 +532,7 @@ ngx_http_delta_link_parse(ngx_http_delta_link_t *link)
 static void
 ngx_http_delta_link_timer_handler(ngx_event_t *ev)
 {
-    ngx_msec_t              quiet, timeout;
+    ngx_msec_t              quiet, timeout, limit;
     ngx_http_delta_link_t  *link;
 
     link = ev->data;
@@ -546,9 +546,10 @@ ngx_http_delta_link_timer_handler(ngx_event_t *ev)
     }
 
     timeout = link->hub->conf->read_timeout;
+    limit = 2 * timeout - timeout / 4;
     quiet = ngx_current_msec - link->heard;
 
-    if (quiet >= 2 * timeout - timeout / 4) {
+    if (quiet >= limit) {
         ngx_http_delta_link_lost(link, 0, "no answer to PING");
         return;
     }
@@ -560,7 +561,7 @@ ngx_http_delta_link_timer_handler(ngx_event_t *ev)
         link->quiet(link);
     }
 
-    ngx_add_timer(&link->timer, timeout);
+    ngx_add_timer(&link->timer, ngx_min(timeout, limit - quiet));
 }
 
 
