@@ -113,6 +113,7 @@ typedef struct {
     size_t                       max_command;   /* greatest of all */
     ngx_msec_t                   goodbye;   /* longest of all gateways */
     ngx_uint_t                   claims;    /* some $delta_claim_ is used */
+    ngx_uint_t                   nadmissions;   /* delta_limit admit= */
 
     ngx_http_delta_worker_t     *worker;    /* set by init process */
 } ngx_http_delta_main_conf_t;
@@ -155,6 +156,9 @@ typedef struct {
     ngx_uint_t                   limit_connections;
     ngx_uint_t                   limit_channels;
     ngx_uint_t                   limit_rate; /* commands per minute */
+    ngx_uint_t                   limit_admit;   /* sessions a second, 0: off */
+    ngx_uint_t                   limit_spread;  /* seconds */
+    ngx_uint_t                   admission; /* index of the worker's bucket */
 } ngx_http_delta_loc_conf_t;
 
 
@@ -497,6 +501,12 @@ typedef struct {
     unsigned                     owned:1;   /* read by this worker */
 } ngx_http_delta_keys_t;
 
+/* Of one delta_limit admit=: sessions that may come now, in thousandths. */
+typedef struct {
+    uint64_t                     tokens;
+    ngx_msec_t                   refilled;
+} ngx_http_delta_admission_t;
+
 struct ngx_http_delta_worker_s {
     ngx_http_delta_main_conf_t  *conf;
     ngx_log_t                   *log;
@@ -504,6 +514,7 @@ struct ngx_http_delta_worker_s {
     ngx_uint_t                   nhubs;
     ngx_http_delta_keys_t       *keys;
     ngx_http_delta_metrics_t    *metrics;
+    ngx_http_delta_admission_t  *admissions;
 
     ngx_queue_t                  dirty;     /* sessions with work to do */
     ngx_queue_t                  histories; /* least recently used first */

@@ -9,10 +9,13 @@
 
 
 #define NGX_HTTP_DELTA_MAX_DRAIN  3600      /* seconds */
+#define NGX_HTTP_DELTA_MAX_SPREAD  3600
 #define NGX_HTTP_DELTA_MAX_SIZE  (16 * 1024 * 1024)
 
 
 static void ngx_http_delta_conf_free_keys(void *data);
+static char *ngx_http_delta_conf_spread(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_http_delta_loc_conf_t *dlcf);
 
 
 ngx_str_t *
@@ -420,14 +423,16 @@ ngx_http_delta_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_delta_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    char                       *rv;
-    ngx_str_t                  *value, text;
-    ngx_uint_t                  i;
-    ngx_http_delta_loc_conf_t  *dlcf = conf;
+    char                        *rv;
+    ngx_str_t                   *value, text;
+    ngx_uint_t                   i;
+    ngx_http_delta_loc_conf_t   *dlcf = conf;
+    ngx_http_delta_main_conf_t  *mcf;
 
     if (dlcf->limit_connections != NGX_CONF_UNSET_UINT
         || dlcf->limit_channels != NGX_CONF_UNSET_UINT
-        || dlcf->limit_rate != NGX_CONF_UNSET_UINT)
+        || dlcf->limit_rate != NGX_CONF_UNSET_UINT
+        || dlcf->limit_admit != NGX_CONF_UNSET_UINT)
     {
         return "is duplicate";
     }
@@ -456,16 +461,58 @@ ngx_http_delta_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             rv = ngx_http_delta_conf_number(cf, &value[i], 5,
                                             &dlcf->limit_rate);
 
+        } else if (ngx_http_delta_conf_param(&value[i], "admit=", &text)
+                   && text.len > 3
+                   && ngx_strcmp(text.data + text.len - 3, "r/s") == 0)
+        {
+            value[i].len -= 3;
+            rv = ngx_http_delta_conf_number(cf, &value[i], 6,
+                                            &dlcf->limit_admit);
+
+        } else if (ngx_http_delta_conf_param(&value[i], "spread=", &text)) {
+            rv = ngx_http_delta_conf_spread(cf, cmd, &value[i], dlcf);
+
         } else {
             rv = ngx_http_delta_conf_invalid(cf, cmd, &value[i],
-                     "it takes connections=number, channels=number and "
-                     "rate=numberr/m, each above 0");
+                     "it takes connections=number, channels=number, "
+                     "rate=numberr/m, admit=numberr/s, each above 0, and "
+                     "spread=time");
         }
 
         if (rv != NGX_CONF_OK) {
             return rv;
         }
     }
+
+    if (dlcf->limit_admit != NGX_CONF_UNSET_UINT) {
+        mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_delta_module);
+        dlcf->admission = mcf->nadmissions++;
+
+    } else if (dlcf->limit_spread != NGX_CONF_UNSET_UINT) {
+        return "has spread= without admit=";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_delta_conf_spread(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_str_t *value, ngx_http_delta_loc_conf_t *dlcf)
+{
+    ngx_int_t  n;
+    ngx_str_t  text;
+
+    ngx_http_delta_conf_param(value, "spread=", &text);
+
+    n = ngx_parse_time(&text, 1);
+
+    if (n == NGX_ERROR || n == 0 || n > NGX_HTTP_DELTA_MAX_SPREAD) {
+        return ngx_http_delta_conf_invalid(cf, cmd, value,
+                                           "give a time from 1s to 1h");
+    }
+
+    dlcf->limit_spread = n;
 
     return NGX_CONF_OK;
 }

@@ -20,10 +20,13 @@
 
 
 #define NGX_HTTP_DELTA_NAME_BUF  (DELTA_NAME_MAX + 1)
+#define NGX_HTTP_DELTA_SPREAD    5      /* seconds */
 
 
 static ngx_int_t ngx_http_delta_handler_admit(ngx_http_request_t *r,
     ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf);
+static ngx_uint_t ngx_http_delta_handler_crowded(
+    ngx_http_delta_worker_t *worker, ngx_http_delta_loc_conf_t *dlcf);
 static ngx_int_t ngx_http_delta_handler_refuse(ngx_http_request_t *r,
     ngx_int_t status, ngx_uint_t metric);
 static ngx_int_t ngx_http_delta_handler_identity(ngx_http_request_t *r,
@@ -150,6 +153,13 @@ ngx_http_delta_handler_admit(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
                                          NGX_HTTP_DELTA_METRIC_REFUSED_LIMIT);
     }
 
+    if (r->method == NGX_HTTP_GET
+        && ngx_http_delta_handler_crowded(mcf->worker, dlcf))
+    {
+        return ngx_http_delta_handler_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                     NGX_HTTP_DELTA_METRIC_REFUSED_ADMISSION);
+    }
+
     cln = ngx_http_cleanup_add(r, 0);
     if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -172,11 +182,46 @@ ngx_http_delta_handler_admit(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
 }
 
 
+/* More come than delta_limit admit=: a bucket that holds a second's worth. */
+
+static ngx_uint_t
+ngx_http_delta_handler_crowded(ngx_http_delta_worker_t *worker,
+    ngx_http_delta_loc_conf_t *dlcf)
+{
+    uint64_t                     rate;
+    ngx_msec_t                   passed;
+    ngx_http_delta_admission_t  *bucket;
+
+    rate = dlcf->limit_admit;
+
+    if (rate == 0) {
+        return 0;
+    }
+
+    bucket = &worker->admissions[dlcf->admission];
+    passed = ngx_current_msec - bucket->refilled;
+
+    bucket->tokens += rate * ngx_min(passed, 1000);
+    bucket->tokens = ngx_min(bucket->tokens, rate * 1000);
+    bucket->refilled = ngx_current_msec;
+
+    if (bucket->tokens < 1000) {
+        return 1;
+    }
+
+    bucket->tokens -= 1000;
+
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_http_delta_handler_refuse(ngx_http_request_t *r, ngx_int_t status,
     ngx_uint_t metric)
 {
     ngx_str_t                    after;
+    ngx_uint_t                   spread;
+    ngx_http_delta_loc_conf_t   *dlcf;
     ngx_http_delta_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_delta_module);
@@ -191,9 +236,14 @@ ngx_http_delta_handler_refuse(ngx_http_request_t *r, ngx_int_t status,
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        /* spread, so that those who were refused together return apart */
+        dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
+
+        spread = metric == NGX_HTTP_DELTA_METRIC_REFUSED_ADMISSION
+                 ? dlcf->limit_spread : NGX_HTTP_DELTA_SPREAD;
+
+        /* so that those who were refused together return apart */
         after.len = ngx_sprintf(after.data, "%ui",
-                                (ngx_uint_t) 1 + ngx_random() % 5)
+                                1 + (ngx_uint_t) ngx_random() % spread)
                     - after.data;
 
         if (ngx_http_delta_header(r, "Retry-After", &after) != NGX_OK) {

@@ -50,6 +50,8 @@
     X(REFUSED_ORIGIN, 0, "delta_refused_total{reason=\"origin\"}", NULL)      \
     X(REFUSED_MEMBER, 0, "delta_refused_total{reason=\"membership\"}", NULL)  \
     X(REFUSED_LIMIT, 0, "delta_refused_total{reason=\"limit\"}", NULL)        \
+    X(REFUSED_ADMISSION, 0, "delta_refused_total{reason=\"admission\"}",      \
+      NULL)                                                                   \
     X(REFUSED_REDIS, 0, "delta_refused_total{reason=\"redis\"}", NULL)        \
     X(RECEIVED, 0, "delta_events_received_total",                             \
       "Events received from Redis.")                                          \

@@ -156,7 +156,7 @@ static ngx_command_t  ngx_http_delta_directives[] = {
       &ngx_http_delta_size },
 
     { ngx_string("delta_limit"),
-      NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE123,
+      NGX_HTTP_DELTA_ANY|NGX_CONF_1MORE,
       ngx_http_delta_conf_limit,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -374,6 +374,8 @@ ngx_http_delta_create_loc_conf(ngx_conf_t *cf)
     conf->limit_connections = NGX_CONF_UNSET_UINT;
     conf->limit_channels = NGX_CONF_UNSET_UINT;
     conf->limit_rate = NGX_CONF_UNSET_UINT;
+    conf->limit_admit = NGX_CONF_UNSET_UINT;
+    conf->limit_spread = NGX_CONF_UNSET_UINT;
 
     return conf;
 }
@@ -438,16 +440,22 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->limit_connections == NGX_CONF_UNSET_UINT
         && conf->limit_channels == NGX_CONF_UNSET_UINT
-        && conf->limit_rate == NGX_CONF_UNSET_UINT)
+        && conf->limit_rate == NGX_CONF_UNSET_UINT
+        && conf->limit_admit == NGX_CONF_UNSET_UINT)
     {
         conf->limit_connections = prev->limit_connections;
         conf->limit_channels = prev->limit_channels;
         conf->limit_rate = prev->limit_rate;
+        conf->limit_admit = prev->limit_admit;
+        conf->limit_spread = prev->limit_spread;
+        conf->admission = prev->admission;
     }
 
     ngx_conf_init_uint_value(conf->limit_connections, 32);
     ngx_conf_init_uint_value(conf->limit_channels, 512);
     ngx_conf_init_uint_value(conf->limit_rate, 120);
+    ngx_conf_init_uint_value(conf->limit_admit, 0);
+    ngx_conf_init_uint_value(conf->limit_spread, 10);
 
     return ngx_http_delta_conf_check(cf, conf);
 }
@@ -484,9 +492,13 @@ ngx_http_delta_init_process(ngx_cycle_t *cycle)
     worker->metrics = ngx_http_delta_metrics_slot(mcf->zone, cycle);
     worker->keys = ngx_pcalloc(cycle->pool, sizeof(ngx_http_delta_keys_t)
                                             * (mcf->key_files.nelts + 1));
+    worker->admissions = ngx_pcalloc(cycle->pool,
+                                     sizeof(ngx_http_delta_admission_t)
+                                     * (mcf->nadmissions + 1));
 
     if (worker->scratch == NULL || worker->message == NULL
-        || worker->metrics == NULL || worker->keys == NULL)
+        || worker->metrics == NULL || worker->keys == NULL
+        || worker->admissions == NULL)
     {
         return NGX_ERROR;
     }

@@ -38,7 +38,7 @@ my @directives = (
     [ delta_drain => 'hsl', '5s', '', '1s 2s' ],
     [ delta_queue => 'hsl', 'bytes=1m', '', 'bytes=1 bytes=1 bytes=1 x' ],
     [ delta_max_command => 'hsl', '1k', '', '1k 2k' ],
-    [ delta_limit => 'hsl', 'rate=1r/m', '', 'rate=1r/m x x x' ],
+    [ delta_limit => 'hsl', 'rate=1r/m', '' ],
     [ delta_metrics => 'l', '', 'on' ],
     [ delta_health => 'l', '', 'deadline=2s x' ],
 );
@@ -112,6 +112,7 @@ good($_, $_, 'h') for
     'delta_drain 1s;', 'delta_drain 1m;', 'delta_drain 1h;',
     'delta_queue bytes=64k events=10 age=1m;', 'delta_queue age=5s;',
     'delta_limit connections=1 channels=2 rate=3r/m;',
+    'delta_limit admit=500r/s;', 'delta_limit spread=1h admit=1r/s rate=1r/m;',
     'delta_subscribe user:$remote_user:inbox;',
     'delta_subscribe user:${remote_user}-x;',
     'delta_subscribe guild:*:log from=user:$remote_user:guilds on_request;',
@@ -226,6 +227,12 @@ for (
     [ 'delta_limit rate=0r/m', $number ],
     [ 'delta_limit rate=1', qr/it takes connections=number, channels=num/ ],
     [ 'delta_limit rate=1r/s', qr/it takes connections=number, channels=n/ ],
+    [ 'delta_limit admit=0r/s', $number ],
+    [ 'delta_limit admit=10r/m', qr/it takes connections=number, channels=n/ ],
+    [ 'delta_limit admit=10', qr/it takes connections=number, channels=n/ ],
+    [ 'delta_limit admit=1r/s spread=0', qr/give a time from 1s to 1h/ ],
+    [ 'delta_limit admit=1r/s spread=2h', qr/give a time from 1s to 1h/ ],
+    [ 'delta_limit spread=2s', qr/has spread= without admit=/ ],
     [ 'delta_limit users=1', qr/it takes connections=number, channels=n/ ],
 ) {
     bad(substr($_->[0], 0, 50), $_->[1], "$_->[0];", 'h');
@@ -246,6 +253,7 @@ for (
     [ 'delta_subscribe a:* from=b from=c', 'from=c' ],
     [ 'delta_queue age=1s age=2s', 'age=2s' ],
     [ 'delta_limit rate=1r/m channels=1 rate=2r/m', 'rate=2r/m' ],
+    [ 'delta_limit admit=1r/s admit=2r/s', 'admit=2r/s' ],
 ) {
     my ($name) = split / /, $_->[0];
 
