@@ -5,6 +5,7 @@
 #   make build upstream         the module and the reference upstream
 #   make bench                  latency and CPU of a delivery
 #   make client                 the client library, bundled, and its sizes
+#   make storm [N=2000]         so many clients come back at once
 #   make deb                    build/deb/libnginx-mod-http-delta_*.deb
 #   make install                the module to where nginx looks for modules
 #   make clean
@@ -55,7 +56,7 @@ PACKAGES := $(BUILD_DEPS)
 ifneq ($(filter run upstream,$(MAKECMDGOALS)),)
 PACKAGES := $(RUN_DEPS)
 endif
-ifneq ($(filter test bench deps,$(MAKECMDGOALS)),)
+ifneq ($(filter test bench storm deps,$(MAKECMDGOALS)),)
 PACKAGES := $(TEST_DEPS)
 endif
 ifneq ($(filter deb,$(MAKECMDGOALS)),)
@@ -68,7 +69,7 @@ PACKAGES += $(CLIENT_DEPS)
 endif
 
 
-.PHONY: build upstream run test bench client install deb deps clean FORCE
+.PHONY: build upstream run test bench storm client install deb deps clean FORCE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := build
 
@@ -88,6 +89,9 @@ bench: build upstream
 
 client: | deps
 	@t/bin/client-size
+
+storm: build $(BUILD)/storm-client
+	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/storm $(N) $(ADMIT)
 
 install: build
 	@t/bin/install-module $(MODULE) $(NGINX)
@@ -155,5 +159,9 @@ $(UPSTREAM): $(UPSTREAM_OBJS)
 $(BUILD)/noclose.so: t/lib/noclose.c | deps
 	@mkdir -p $(@D)
 	@$(CC) -shared -fPIC -o $@ $<
+
+$(BUILD)/storm-client: t/bench/storm.c | deps
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -Wall -Wextra $(WERROR) -O2 -o $@ $<
 
 FORCE:

@@ -137,25 +137,6 @@ ngx_http_delta_metrics_alive(ngx_atomic_t pid)
 }
 
 
-ngx_uint_t
-ngx_http_delta_metrics_resync(const char *reason)
-{
-    if (ngx_strcmp(reason, "too_many") == 0) {
-        return NGX_HTTP_DELTA_METRIC_RESYNC_TOO_MANY;
-    }
-
-    if (ngx_strcmp(reason, "epoch_changed") == 0) {
-        return NGX_HTTP_DELTA_METRIC_RESYNC_EPOCH;
-    }
-
-    if (ngx_strcmp(reason, "slow") == 0) {
-        return NGX_HTTP_DELTA_METRIC_RESYNC_SLOW;
-    }
-
-    return NGX_HTTP_DELTA_METRIC_RESYNC_HISTORY_GAP;
-}
-
-
 ngx_int_t
 ngx_http_delta_metrics_handler(ngx_http_request_t *r)
 {

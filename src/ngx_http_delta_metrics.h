@@ -134,9 +134,6 @@ ngx_shm_zone_t *ngx_http_delta_metrics_zone(ngx_conf_t *cf);
 ngx_http_delta_metrics_t *ngx_http_delta_metrics_slot(ngx_shm_zone_t *zone,
     ngx_cycle_t *cycle);
 
-/* The counter of a resync's reason, as the client is told it. */
-ngx_uint_t ngx_http_delta_metrics_resync(const char *reason);
-
 /* Content handler of delta_metrics: Prometheus text format 0.0.4. */
 ngx_int_t ngx_http_delta_metrics_handler(ngx_http_request_t *r);
 
