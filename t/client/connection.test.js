@@ -101,6 +101,17 @@ test('reconnect.after_ms is what is waited for', async () => {
     assert.equal(w.network.sockets.length, 3, 'once')
 })
 
+test('reconnect.after_ms is not waited for twice', async () => {
+    const w = world()
+    await w.up()
+    w.network.socket.say({ v: 1, t: 'reconnect', d: { after_ms: 8000 } })
+    await w.clock.pass(8100)
+    assert.equal(w.network.sockets.length, 1, 'it stays until it is closed')
+    w.network.socket.end(4001)
+    await w.clock.pass(500)
+    assert.equal(w.network.sockets.length, 2, 'no more than the usual pause')
+})
+
 test('a fast loop is slowed down, whoever drives it', async () => {
     const w = world()
     await w.up()

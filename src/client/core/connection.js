@@ -26,7 +26,7 @@ export class Connection {
     #timers = {}
     #quick = 0
     #readyAt = 0
-    #afterMs                    // an order of the gateway, for one close
+    #order                      // of the gateway: when to come back
     #bare = false               // without what a 400 may be about
     #token
     #fresh = false              // the token is as new as can be had
@@ -109,7 +109,15 @@ export class Connection {
     }
 
     reconnectAfter(ms) {
-        if (ms >= 0) this.#afterMs = ms
+        if (ms >= 0) this.#order = { ms, due: this.env.now() + ms }
+    }
+
+    // What is left of it: it counts from when it was said, not from the close.
+
+    #ordered() {
+        const { ms, due } = this.#order ?? {}
+        const left = Math.min(ms, due - this.env.now())
+        return left > 0 ? left : undefined
     }
 
     // The end of the token that the gateway knows, in ms since 1970.
@@ -238,8 +246,8 @@ export class Connection {
         this.#lost(close)
     }
 
-    #lost({ code = 1006, reason = '' }, delay = this.#afterMs) {
-        this.#afterMs = undefined
+    #lost({ code = 1006, reason = '' }, delay = this.#ordered()) {
+        this.#order = undefined
         if (isFinal(code)) {
             this.#state('disconnected', { code, reason })
         } else if (code === EXPIRED && this.credentials.renewable) {
