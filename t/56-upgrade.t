@@ -178,10 +178,13 @@ sub gone {
 }
 
 
-# Those of the leaving side, be they all, have had their goodbye.
+# Those of the leaving side, be they all, have had their goodbye.  The last
+# bytes may still be on their way when the worker has gone.
 
 sub told {
     my ($what) = @_;
+
+    watch(sub { !grep { @{ $_->{after} } != @{ $_->{closes} } } @all }, 5);
 
     my @closes = map { @{ $_->{closes} } } @all;
 
