@@ -8,13 +8,11 @@
 #include <stdlib.h>
 #include <sys/time.h>
 #include <hiredis/hiredis.h>
-#include "delta_name.h"
 #include "delta_publish.h"
 #include "delta_publish_url.h"
 
 
 #define DELTA_PUBLISH_N_MAX  9007199254740991u  /* a double holds it */
-#define DELTA_PUBLISH_ARGS   8
 
 
 struct delta_publisher_s {
@@ -36,6 +34,8 @@ static int delta_publisher_call(delta_publisher_t *p, int n,
     long long *number);
 static int delta_publisher_answer(delta_publisher_t *p,
     const redisReply *reply, char *text, size_t size, long long *number);
+static void delta_publisher_first_error(char *error, size_t size,
+    const redisReply *reply);
 static int delta_publisher_lost(delta_publisher_t *p);
 static int delta_publisher_refused(delta_publisher_t *p, const char *error,
     size_t len);
@@ -117,10 +117,25 @@ int
 delta_publish(delta_publisher_t *p, const char *channel, const char *event,
     size_t len, const char *source, uint64_t n, char id[DELTA_PUBLISH_ID])
 {
-    int          i, argc;
-    char         once[DELTA_NAME_SEGMENT + 32];
-    size_t       lens[DELTA_PUBLISH_ARGS];
-    const char  *argv[DELTA_PUBLISH_ARGS];
+    int                   rc;
+    delta_publish_call_t  call;
+
+    rc = delta_publish_call(p, &call, channel, event, len, source, n);
+    if (rc != DELTA_PUBLISH_OK) {
+        return rc;
+    }
+
+    return delta_publisher_call(p, call.n, call.words, call.lens, id,
+                                DELTA_PUBLISH_ID, NULL);
+}
+
+
+int
+delta_publish_call(delta_publisher_t *p, delta_publish_call_t *call,
+    const char *channel, const char *event, size_t len, const char *source,
+    uint64_t n)
+{
+    int  i;
 
     if (delta_publisher_channel(p, channel) != 0) {
         return DELTA_PUBLISH_PERMANENT;
@@ -134,24 +149,25 @@ delta_publish(delta_publisher_t *p, const char *channel, const char *event,
         return DELTA_PUBLISH_PERMANENT;
     }
 
-    argc = 0;
-    argv[argc++] = "FCALL";
-    argv[argc++] = "delta_publish";
-    argv[argc++] = "1";
-    argv[argc++] = p->channel;
-    argv[argc++] = event;
+    memcpy(call->channel, p->channel, sizeof(call->channel));
+
+    call->n = 0;
+    call->words[call->n++] = "FCALL";
+    call->words[call->n++] = "delta_publish";
+    call->words[call->n++] = "1";
+    call->words[call->n++] = call->channel;
+    call->words[call->n++] = event;
 
     if (source) {
-        snprintf(once, sizeof(once), "%s/%" PRIu64, source, n);
-        argv[argc++] = once;
+        snprintf(call->once, sizeof(call->once), "%s/%" PRIu64, source, n);
+        call->words[call->n++] = call->once;
     }
 
-    for (i = 0; i < argc; i++) {
-        lens[i] = i == 4 ? len : strlen(argv[i]);
+    for (i = 0; i < call->n; i++) {
+        call->lens[i] = i == 4 ? len : strlen(call->words[i]);
     }
 
-    return delta_publisher_call(p, argc, argv, lens, id, DELTA_PUBLISH_ID,
-                                NULL);
+    return DELTA_PUBLISH_OK;
 }
 
 
@@ -183,9 +199,9 @@ delta_publisher_command(delta_publisher_t *p, int n, const char **words,
     long long *number)
 {
     int     i;
-    size_t  lens[DELTA_PUBLISH_ARGS];
+    size_t  lens[DELTA_PUBLISH_WORDS];
 
-    if (n < 1 || n > DELTA_PUBLISH_ARGS) {
+    if (n < 1 || n > DELTA_PUBLISH_WORDS) {
         snprintf(p->error, sizeof(p->error), "too many words in a command");
         return DELTA_PUBLISH_PERMANENT;
     }
@@ -195,6 +211,74 @@ delta_publisher_command(delta_publisher_t *p, int n, const char **words,
     }
 
     return delta_publisher_call(p, n, words, lens, NULL, 0, number);
+}
+
+
+int
+delta_publisher_transaction(delta_publisher_t *p,
+    const delta_publish_call_t *calls, int n)
+{
+    int          i, rc;
+    char         error[sizeof(p->error)];
+    redisReply  *reply;
+
+    if (p->redis == NULL) {
+        rc = delta_publisher_connect(p);
+        if (rc != DELTA_PUBLISH_OK) {
+            return rc;
+        }
+    }
+
+    redisAppendCommand(p->redis, "MULTI");
+
+    for (i = 0; i < n; i++) {
+        redisAppendCommandArgv(p->redis, calls[i].n,
+                               (const char **) calls[i].words, calls[i].lens);
+    }
+
+    redisAppendCommand(p->redis, "EXEC");
+
+    error[0] = '\0';
+
+    for (i = 0; i < n + 2; i++) {
+
+        if (redisGetReply(p->redis, (void **) &reply) != REDIS_OK) {
+            return delta_publisher_lost(p);
+        }
+
+        delta_publisher_first_error(error, sizeof(error), reply);
+
+        if (i == n + 1 && error[0] == '\0'
+            && (reply->type != REDIS_REPLY_ARRAY
+                || reply->elements != (size_t) n))
+        {
+            snprintf(error, sizeof(error), "TRYAGAIN EXEC did not answer");
+        }
+
+        freeReplyObject(reply);
+    }
+
+    p->error[0] = '\0';
+
+    return error[0] ? delta_publisher_refused(p, error, strlen(error))
+                    : DELTA_PUBLISH_OK;
+}
+
+
+/* Of a reply, or of one within it; an earlier one stays. */
+
+static void
+delta_publisher_first_error(char *error, size_t size, const redisReply *reply)
+{
+    size_t  i;
+
+    if (reply->type == REDIS_REPLY_ERROR && error[0] == '\0') {
+        snprintf(error, size, "%.*s", (int) reply->len, reply->str);
+    }
+
+    for (i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        delta_publisher_first_error(error, size, reply->element[i]);
+    }
 }
 
 

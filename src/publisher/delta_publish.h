@@ -12,10 +12,11 @@
 #define _DELTA_PUBLISH_H_INCLUDED_
 
 
-#include "delta.h"
+#include "delta_name.h"
 
 
 #define DELTA_PUBLISH_ID      64    /* bytes for an id with its NUL */
+#define DELTA_PUBLISH_WORDS   8     /* of a command */
 #define DELTA_PUBLISH_SECONDS 2     /* to connect, and for one answer */
 
 #define DELTA_PUBLISH_OK         0
@@ -24,6 +25,17 @@
 
 
 typedef struct delta_publisher_s  delta_publisher_t;
+
+
+/* A command of a transaction; the words are somebody else's. */
+typedef struct {
+    int          n;
+    const char  *words[DELTA_PUBLISH_WORDS];
+    size_t       lens[DELTA_PUBLISH_WORDS];
+
+    char         channel[2 * DELTA_NAME_MAX];
+    char         once[DELTA_NAME_SEGMENT + 32];
+} delta_publish_call_t;
 
 
 /*
@@ -60,6 +72,18 @@ int delta_publish_plain(delta_publisher_t *p, const char *channel,
  */
 int delta_publisher_command(delta_publisher_t *p, int n, const char **words,
     long long *number);
+
+/*
+ * All of these or, as far as Redis knows beforehand that one of them would
+ * fail, none: MULTI, the n commands, EXEC.  The first error decides.
+ * delta_publish_call() makes the command of a delta_publish() with the same
+ * arguments; call is not to be moved.
+ */
+int delta_publish_call(delta_publisher_t *p, delta_publish_call_t *call,
+    const char *channel, const char *event, size_t len, const char *source,
+    uint64_t n);
+int delta_publisher_transaction(delta_publisher_t *p,
+    const delta_publish_call_t *calls, int n);
 
 /* Of the last call; lives until the next one. */
 const char *delta_publisher_error(const delta_publisher_t *p);

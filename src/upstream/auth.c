@@ -8,6 +8,7 @@
 #include "relay.h"
 #include "store.h"
 #include "token.h"
+#include "world.h"
 
 
 /* For demonstrations only: whoever names a user gets that user's token. */
@@ -60,6 +61,7 @@ upstream_login(upstream_request_t *r)
 int
 upstream_health(upstream_request_t *r)
 {
+    json_t            *answer;
     int64_t            outbox, dead;
     upstream_store_t  *store;
 
@@ -68,10 +70,14 @@ upstream_health(upstream_request_t *r)
     outbox = store_number(store, -1, "SELECT count(*) FROM outbox", "");
     dead = store_number(store, -1, "SELECT count(*) FROM dead_letter", "");
 
-    return upstream_answer(r, 200,
-                           json_pack("{s:s, s:b, s:I, s:I}", "status", "ok",
-                                     "redis",
-                                     relay_connected(r->upstream->relay),
-                                     "outbox", (json_int_t) outbox,
-                                     "dead_letters", (json_int_t) dead));
+    answer = json_pack("{s:s, s:b, s:I, s:I}", "status", "ok", "redis",
+                       relay_connected(r->upstream->relay),
+                       "outbox", (json_int_t) outbox,
+                       "dead_letters", (json_int_t) dead);
+
+    if (r->upstream->world) {
+        json_object_set_new(answer, "world", world_status(r->upstream->world));
+    }
+
+    return upstream_answer(r, 200, answer);
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include "server.h"
 #include "store.h"
 #include "token.h"
+#include "world.h"
 
 
 typedef struct {
@@ -32,6 +34,8 @@ static int main_options(int argc, char **argv);
 static void main_usage(FILE *out);
 static const char *main_option(const char *name);
 static int main_start(upstream_t *upstream, int *wake);
+static int main_world(upstream_world_conf_t *conf);
+static int main_number(const char *name, unsigned max, unsigned *number);
 static int main_listen(const char *address);
 static int main_bind(const struct addrinfo *info);
 static int main_loopback(const struct sockaddr *address);
@@ -49,6 +53,19 @@ static upstream_option_t  main_table[] = {
     { "prefix", "DELTA_PREFIX", "TEXT before every channel name", NULL },
     { "audience", "DELTA_AUDIENCE", "TEXT, the claim aud of tokens", NULL },
     { "issuer", "DELTA_ISSUER", "TEXT, the claim iss of tokens", NULL },
+    { "world", "DELTA_WORLD", "NAME of the demo's world, if it shall tick",
+      NULL },
+    { "npcs", "DELTA_NPCS", "NUMBER of those who walk about in it", "100" },
+    { "tick", "DELTA_TICK", "MS, the length of a tick", "100" },
+    { "snapshot-ttl", "DELTA_SNAPSHOT_TTL", "SECONDS a snapshot lives",
+      "600" },
+    { "archive-interval", "DELTA_ARCHIVE_INTERVAL",
+      "TICKS between whole states", "100" },
+    { "archive-keep", "DELTA_ARCHIVE_KEEP", "ROWS of whole states, 0 is all",
+      "1000" },
+    { "backlog", "DELTA_BACKLOG", "TICKS kept while Redis is away", "128" },
+    { "max-event", "DELTA_MAX_EVENT", "BYTES of a tick's event, as the "
+      "gateway's delta_max_event", "65536" },
 };
 
 #define MAIN_OPTIONS  (sizeof(main_table) / sizeof(main_table[0]))
@@ -142,7 +159,7 @@ main_usage(FILE *out)
     for (i = 0; i < MAIN_OPTIONS; i++) {
         option = &main_table[i];
 
-        fprintf(out, "  --%-10s %s (%s%s%s)\n", option->name, option->help,
+        fprintf(out, "  --%-17s %s (%s%s%s)\n", option->name, option->help,
                 option->env, option->value ? ", " : "",
                 option->value ? option->value : "");
     }
@@ -165,9 +182,14 @@ main_option(const char *name)
 static int
 main_start(upstream_t *upstream, int *wake)
 {
-    int                 fd;
-    char                error[128];
-    delta_publisher_t  *publisher;
+    int                    fd;
+    char                   error[128];
+    delta_publisher_t     *publisher;
+    upstream_world_conf_t  world;
+
+    if (main_option("world") && main_world(&world) != 0) {
+        return -1;
+    }
 
     if (main_option("jwks")) {
         upstream->token = token_open(main_option("jwks"),
@@ -204,9 +226,78 @@ main_start(upstream_t *upstream, int *wake)
         return -1;
     }
 
+    if (main_option("world")) {
+        publisher = delta_publisher_create(main_option("redis"),
+                                           main_option("prefix"), error,
+                                           sizeof(error));
+
+        upstream->world = publisher ? world_start(main_option("db"),
+                                                  publisher, &world)
+                                    : NULL;
+        if (upstream->world == NULL) {
+            return -1;
+        }
+    }
+
     upstream->server = server_start(upstream, fd);
 
     return upstream->server ? 0 : -1;
+}
+
+
+static int
+main_world(upstream_world_conf_t *conf)
+{
+    char                    error[256];
+    delta_snapshot_conf_t  *snapshot;
+
+    memset(conf, 0, sizeof(upstream_world_conf_t));
+
+    snapshot = &conf->snapshot;
+    delta_snapshot_defaults(snapshot);
+    snapshot->world = main_option("world");
+
+    if (main_number("npcs", UPSTREAM_WORLD_NPCS, &conf->npcs) != 0
+        || main_number("archive-keep", 1000000, &conf->keep) != 0
+        || main_number("tick", 3600000, &snapshot->tick) != 0
+        || main_number("snapshot-ttl", 31536000, &snapshot->ttl) != 0
+        || main_number("archive-interval", 1000000, &snapshot->archive) != 0
+        || main_number("backlog", 100000, &snapshot->backlog) != 0
+        || main_number("max-event", 16777216, &snapshot->event) != 0)
+    {
+        return -1;
+    }
+
+    if (delta_snapshot_check(snapshot, error, sizeof(error)) != 0) {
+        upstream_log("--snapshot-ttl %u, --archive-interval %u, --tick %u: %s",
+                     snapshot->ttl, snapshot->archive, snapshot->tick, error);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+static int
+main_number(const char *name, unsigned max, unsigned *number)
+{
+    size_t              n;
+    const char         *text;
+    unsigned long long  value;
+
+    text = main_option(name);
+    n = strlen(text);
+    value = n && n <= 9 && strspn(text, "0123456789") == n
+            ? strtoull(text, NULL, 10) : ULLONG_MAX;
+
+    if (value > max) {
+        upstream_log("--%s %s: a number up to %u is due", name, text, max);
+        return -1;
+    }
+
+    *number = value;
+
+    return 0;
 }
 
 
@@ -367,6 +458,8 @@ main_stop(upstream_t *upstream)
     if (upstream->server) {
         server_stop(upstream->server);
     }
+
+    world_stop(upstream->world);
 
     if (upstream->relay) {
         relay_stop(upstream->relay);

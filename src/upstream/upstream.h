@@ -4,7 +4,8 @@
  *
  * The reference upstream: REST on SQLite, events through an outbox.  One
  * thread serves requests (main.c, server.c), so handlers need no locks; a
- * second one, the relay, carries the outbox to Redis (relay.c).
+ * second one, the relay, carries the outbox to Redis (relay.c), and the world
+ * ticks in one of its own (world.c).
  *
  * It trusts the header X-User, which nginx sets from a verified identity, and
  * must be reachable by nginx alone.
@@ -35,6 +36,7 @@ typedef struct upstream_route_s    upstream_route_t;
 typedef struct upstream_server_s   upstream_server_t;
 typedef struct upstream_store_s    upstream_store_t;
 typedef struct upstream_token_s    upstream_token_t;
+typedef struct upstream_world_s    upstream_world_t;
 
 
 typedef struct {
@@ -42,6 +44,7 @@ typedef struct {
     upstream_relay_t   *relay;
     upstream_token_t   *token;      /* NULL: no key, no login */
     upstream_server_t  *server;
+    upstream_world_t   *world;      /* NULL: none */
 } upstream_t;
 
 
