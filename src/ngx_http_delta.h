@@ -47,6 +47,8 @@ struct redisReader;
 
 #define NGX_HTTP_DELTA_MAX_RULES  32
 #define NGX_HTTP_DELTA_REPLAY     256       /* default of replay= */
+#define NGX_HTTP_DELTA_OVERLAP  2000        /* ms read again before a time */
+#define NGX_HTTP_DELTA_SPREAD   5000        /* ms, of those told to refetch */
 #define NGX_HTTP_DELTA_KEEP          3600000    /* of keep=, ms */
 #define NGX_HTTP_DELTA_KEEP_CONTROL  300000     /* as in delta.lua */
 
@@ -149,6 +151,8 @@ typedef struct {
     time_t                       heartbeat; /* seconds, 0: off */
     ngx_uint_t                   missed;
     time_t                       drain;     /* seconds */
+    ngx_msec_t                   resume_overlap;
+    ngx_msec_t                   resume_spread;
     size_t                       queue_bytes;
     ngx_uint_t                   queue_events;
     time_t                       queue_age;

@@ -8,7 +8,8 @@
 #include "ngx_http_delta_auth.h"
 
 
-#define NGX_HTTP_DELTA_MAX_DRAIN  3600      /* seconds */
+#define NGX_HTTP_DELTA_MAX_DRAIN   3600     /* seconds */
+#define NGX_HTTP_DELTA_MAX_RESUME  60000    /* ms */
 #define NGX_HTTP_DELTA_MAX_SPREAD  3600
 #define NGX_HTTP_DELTA_MAX_SIZE  (16 * 1024 * 1024)
 
@@ -355,6 +356,55 @@ ngx_http_delta_conf_drain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     dlcf->drain = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_delta_conf_resume(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t                   n;
+    ngx_str_t                  *value, text;
+    ngx_uint_t                  i;
+    ngx_http_delta_loc_conf_t  *dlcf = conf;
+
+    if (dlcf->resume_overlap != NGX_CONF_UNSET_MSEC
+        || dlcf->resume_spread != NGX_CONF_UNSET_MSEC)
+    {
+        return "is duplicate";
+    }
+
+    if (ngx_http_delta_conf_once(cf, 1) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_http_delta_conf_param(&value[i], "overlap=", &text)) {
+            n = ngx_parse_time(&text, 0);
+
+            if (n != NGX_ERROR && n <= NGX_HTTP_DELTA_MAX_RESUME) {
+                dlcf->resume_overlap = n;
+                continue;
+            }
+        }
+
+        if (ngx_http_delta_conf_param(&value[i], "spread=", &text)) {
+            n = ngx_parse_time(&text, 0);
+
+            if (n != NGX_ERROR && n <= NGX_HTTP_DELTA_MAX_RESUME) {
+                dlcf->resume_spread = n;
+                continue;
+            }
+        }
+
+        return ngx_http_delta_conf_invalid(cf, cmd, &value[i],
+                                           "it takes overlap=time and "
+                                           "spread=time, each up to 1m");
+    }
 
     return NGX_CONF_OK;
 }

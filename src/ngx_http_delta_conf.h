@@ -38,6 +38,8 @@ char *ngx_http_delta_conf_heartbeat(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_drain(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_delta_conf_resume(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_delta_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -20,7 +20,7 @@
 
 
 #define NGX_HTTP_DELTA_NAME_BUF  (DELTA_NAME_MAX + 1)
-#define NGX_HTTP_DELTA_SPREAD    5      /* seconds */
+#define NGX_HTTP_DELTA_RETRY     5      /* seconds */
 
 
 static ngx_int_t ngx_http_delta_handler_admit(ngx_http_request_t *r,
@@ -239,7 +239,7 @@ ngx_http_delta_handler_refuse(ngx_http_request_t *r, ngx_int_t status,
         dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
 
         spread = metric == NGX_HTTP_DELTA_METRIC_REFUSED_ADMISSION
-                 ? dlcf->limit_spread : NGX_HTTP_DELTA_SPREAD;
+                 ? dlcf->limit_spread : NGX_HTTP_DELTA_RETRY;
 
         /* so that those who were refused together return apart */
         after.len = ngx_sprintf(after.data, "%ui",

@@ -15,7 +15,6 @@
 
 
 #define NGX_HTTP_DELTA_LOG_PAGE  256        /* entries per XRANGE */
-#define NGX_HTTP_DELTA_OVERLAP   2000       /* ms read again before a time */
 
 
 /* Who wants to know; data is the reader's own. */

@@ -296,7 +296,7 @@ ngx_http_delta_resume_channel(ngx_http_delta_session_t *s, ngx_uint_t sub)
     after = resume->position;
 
     if (resume->cursor) {
-        after.ms -= ngx_min(after.ms, NGX_HTTP_DELTA_OVERLAP);
+        after.ms -= ngx_min(after.ms, s->conf->resume_overlap);
     }
 
     return ngx_http_delta_replay_add(s, sub, &after, 0, &resume->position);

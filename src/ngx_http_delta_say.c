@@ -14,7 +14,6 @@
 
 
 #define NGX_HTTP_DELTA_RESYNCS_AT_ONCE  20      /* a second and worker */
-#define NGX_HTTP_DELTA_SPREAD           5000    /* ms, for the others */
 
 
 static const struct {
@@ -118,9 +117,11 @@ ngx_http_delta_say_resync(ngx_http_delta_session_t *s, ngx_str_t *channel,
         worker->resyncs = 0;
     }
 
-    if (++worker->resyncs > NGX_HTTP_DELTA_RESYNCS_AT_ONCE) {
+    if (++worker->resyncs > NGX_HTTP_DELTA_RESYNCS_AT_ONCE
+        && s->conf->resume_spread)
+    {
         p = ngx_sprintf(p, ",\"after_ms\":%ui",
-                        (ngx_uint_t) ngx_random() % NGX_HTTP_DELTA_SPREAD);
+                        (ngx_uint_t) ngx_random() % s->conf->resume_spread);
     }
 
     p = ngx_http_delta_resume_member(s, p, s->cursor);
