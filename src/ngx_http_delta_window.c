@@ -25,6 +25,8 @@ struct ngx_http_delta_window_s {
 static ngx_http_delta_window_t *ngx_http_delta_window_open(
     ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_window_handler(ngx_event_t *ev);
+static void ngx_http_delta_window_hold(ngx_http_delta_window_t *window,
+    uint64_t ms);
 static void ngx_http_delta_window_let_go(ngx_http_delta_window_t *window);
 static ngx_uint_t ngx_http_delta_window_merge(
     ngx_http_delta_channel_t *channel, ngx_http_delta_event_t **events,
@@ -38,7 +40,6 @@ void
 ngx_http_delta_window_put(ngx_http_delta_channel_t *channel,
     ngx_http_delta_event_t *event)
 {
-    ngx_http_delta_hub_t     *hub;
     ngx_http_delta_window_t  *window;
 
     window = channel->window;
@@ -46,10 +47,7 @@ ngx_http_delta_window_put(ngx_http_delta_channel_t *channel,
     if (channel->wait == 0
         || delta_merge_rule(event->content.t) == DELTA_MERGE_NONE)
     {
-        if (window && window->count) {
-            ngx_http_delta_window_flush(channel);
-        }
-
+        ngx_http_delta_window_flush(channel);
         ngx_http_delta_channel_fan_out(channel, event);
         return;
     }
@@ -60,11 +58,16 @@ ngx_http_delta_window_put(ngx_http_delta_channel_t *channel,
         return;
     }
 
-    hub = channel->hub;
+    /* a replay holds what is logged: that must not be in the others, too */
+
+    if (window->count
+        && (window->events[0]->position.ms == 0) != (event->position.ms == 0))
+    {
+        ngx_http_delta_window_flush(channel);
+    }
 
     if (window->floor == 0 && event->position.ms) {
-        window->floor = event->position.ms;
-        ngx_queue_insert_tail(&hub->windows, &window->queue);
+        ngx_http_delta_window_hold(window, event->position.ms);
     }
 
     window->events[window->count++] = event;
@@ -141,6 +144,11 @@ ngx_http_delta_window_flush(ngx_http_delta_channel_t *channel)
     ngx_http_delta_window_t  *window;
 
     window = channel->window;
+
+    if (window == NULL) {
+        return;
+    }
+
     n = window->count;
 
     ngx_http_delta_window_let_go(window);
@@ -191,6 +199,32 @@ ngx_http_delta_window_free(ngx_http_delta_channel_t *channel)
     }
 
     ngx_free(window);
+}
+
+
+/* What a repair brings is older than what others hold already. */
+
+static void
+ngx_http_delta_window_hold(ngx_http_delta_window_t *window, uint64_t ms)
+{
+    ngx_queue_t              *q, *windows;
+    ngx_http_delta_window_t  *other;
+
+    windows = &window->channel->hub->windows;
+
+    for (q = ngx_queue_last(windows);
+         q != ngx_queue_sentinel(windows);
+         q = ngx_queue_prev(q))
+    {
+        other = ngx_queue_data(q, ngx_http_delta_window_t, queue);
+
+        if (other->floor <= ms) {
+            break;
+        }
+    }
+
+    window->floor = ms;
+    ngx_queue_insert_after(q, &window->queue);
 }
 
 
