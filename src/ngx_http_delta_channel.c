@@ -453,6 +453,7 @@ ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub)
     {
         channel = (ngx_http_delta_channel_t *) node;
 
+        ngx_http_delta_window_flush(channel);
         ngx_http_delta_history_down(channel);
 
         if (channel->nmembers == 0) {

@@ -18,6 +18,7 @@
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_say.h"
 #include "ngx_http_delta_wheel.h"
+#include "ngx_http_delta_window.h"
 #include "core/delta_name.h"
 #include <openssl/rand.h>
 
@@ -384,6 +385,10 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
 
     ngx_http_delta_epoch_link_down(hub);
 
+    /* what is held goes to those who are still live, not behind a resync */
+
+    ngx_http_delta_channel_down(hub);
+
     for (q = ngx_queue_head(&hub->sessions);
          q != ngx_queue_sentinel(&hub->sessions);
          q = ngx_queue_next(q))
@@ -401,8 +406,6 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
             s->state = NGX_HTTP_DELTA_DETACHED;
         }
     }
-
-    ngx_http_delta_channel_down(hub);
 }
 
 
@@ -537,6 +540,10 @@ ngx_http_delta_session_unproven(ngx_http_delta_channel_t *channel)
 {
     ngx_uint_t                 i;
     ngx_http_delta_session_t  *s;
+
+    /* what is held is older than the state that is fetched */
+
+    ngx_http_delta_window_flush(channel);
 
     for (i = 0; i < channel->nmembers; i++) {
         s = channel->members[i].session;
