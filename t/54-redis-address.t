@@ -119,6 +119,11 @@ sub torn {
     start_at('127.0.0.1');
     $t->file(answer => '127.0.0.1');
 
+    # who asks while a query has no answer waits for nginx to send that again,
+    # which takes longer than a connect may
+    ok(wait_for(sub { ($t->read_file('answered') // '') eq '127.0.0.1' }, 20),
+       'the name server is asked again');
+
     for my $type ('pubsub', 'normal') {
         my ($from, $to) = $type eq 'pubsub' ? (2, 1) : (1, 2);
 
@@ -304,6 +309,7 @@ sub start_dns {
             . join('', map { "\xc0\x0c" . pack('nnNn', 1, 1, 0, 4)
                              . IO::Socket::INET::inet_aton($_) } @addresses),
             0, $from;
+        $t->file(answered => $answer);
     }
 }
 
