@@ -8,6 +8,7 @@
 #   make storm [N=2000]         so many clients come back at once
 #   make deb                    build/deb/libnginx-mod-http-delta_*.deb
 #   make install                the module to where nginx looks for modules
+#   make flavours               package and module in each nginx of Debian
 #   make clean
 #
 # DEPS=no installs no packages.  WERROR= forgives a compiler its warnings.
@@ -56,10 +57,10 @@ PACKAGES := $(BUILD_DEPS)
 ifneq ($(filter run upstream,$(MAKECMDGOALS)),)
 PACKAGES := $(RUN_DEPS)
 endif
-ifneq ($(filter test bench storm deps,$(MAKECMDGOALS)),)
+ifneq ($(filter test bench storm flavours deps,$(MAKECMDGOALS)),)
 PACKAGES := $(TEST_DEPS)
 endif
-ifneq ($(filter deb,$(MAKECMDGOALS)),)
+ifneq ($(filter deb flavours,$(MAKECMDGOALS)),)
 PACKAGES += $(DEB_DEPS)
 endif
 ifeq ($(MAKECMDGOALS),client)
@@ -69,7 +70,8 @@ PACKAGES += $(CLIENT_DEPS)
 endif
 
 
-.PHONY: build upstream run test bench storm client install deb deps clean FORCE
+.PHONY: build upstream run test bench storm client install deb flavours deps \
+        clean FORCE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := build
 
@@ -98,6 +100,11 @@ install: build
 
 deb: | deps
 	@t/bin/build-deb
+
+# Only where nginx may be replaced, and said so before anything is installed.
+
+flavours: $(if $(filter yes,$(REPLACE_NGINX)),build deb)
+	@t/bin/flavours $(if $(filter yes,$(REPLACE_NGINX)),--replace-nginx)
 
 deps:
 	@[ "$(DEPS)" = no ] || t/bin/deps $(sort $(PACKAGES))
