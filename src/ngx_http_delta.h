@@ -252,6 +252,8 @@ struct ngx_http_delta_hub_s {
     uint64_t                     safe;      /* and with nothing broken */
     uint64_t                     epoch;     /* of the cursors, 0: unknown */
     ngx_uint_t                   nbroken;   /* channels */
+    ngx_uint_t                   nchannels;
+    ngx_rbtree_key_t             audited;   /* the next of them */
     ngx_queue_t                  windows;   /* that hold events, oldest first */
     ngx_msec_t                   lost;      /* when the link was lost */
     ngx_msec_t                   started;   /* when it first came up */
@@ -314,6 +316,7 @@ struct ngx_http_delta_channel_s {
 
     delta_position_t             last;      /* event delivered, if known */
     uint64_t                     since;     /* broken: Redis's ms before */
+    uint64_t                     acked;     /* Redis's ms then at most, or 0 */
     ngx_uint_t                   replay;    /* of delta_channel */
     ngx_msec_t                   keep;
     ngx_msec_t                   wait;      /* of window= */

@@ -15,8 +15,6 @@
 #include "core/delta_name.h"
 
 
-static ngx_http_delta_channel_t *ngx_http_delta_channel_lookup(
-    ngx_http_delta_hub_t *hub, ngx_str_t *key);
 static ngx_http_delta_channel_t *ngx_http_delta_channel_create(
     ngx_http_delta_hub_t *hub, ngx_str_t *key);
 static void ngx_http_delta_channel_configure(
@@ -95,12 +93,39 @@ ngx_http_delta_channel_key(ngx_http_delta_hub_t *hub, ngx_str_t *name,
 }
 
 
-static ngx_http_delta_channel_t *
+ngx_http_delta_channel_t *
 ngx_http_delta_channel_lookup(ngx_http_delta_hub_t *hub, ngx_str_t *key)
 {
     return (ngx_http_delta_channel_t *)
                ngx_str_rbtree_lookup(&hub->channels, key,
                                      ngx_murmur_hash2(key->data, key->len));
+}
+
+
+ngx_http_delta_channel_t *
+ngx_http_delta_channel_from(ngx_http_delta_hub_t *hub, ngx_rbtree_key_t key)
+{
+    ngx_rbtree_node_t  *node, *found;
+
+    node = hub->channels.root;
+    found = NULL;
+
+    while (node != hub->channels.sentinel) {
+
+        if (node->key >= key) {
+            found = node;
+            node = node->left;
+
+        } else {
+            node = node->right;
+        }
+    }
+
+    if (found == NULL && hub->channels.root != hub->channels.sentinel) {
+        found = ngx_rbtree_min(hub->channels.root, hub->channels.sentinel);
+    }
+
+    return (ngx_http_delta_channel_t *) found;
 }
 
 
@@ -133,6 +158,7 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
     ngx_http_delta_channel_configure(channel);
 
     ngx_rbtree_insert(&hub->channels, &channel->sn.node);
+    hub->nchannels++;
     ngx_http_delta_metric(hub->worker, CHANNELS, 1);
 
     return channel;
@@ -198,6 +224,7 @@ ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel)
     ngx_http_delta_window_free(channel);
     ngx_http_delta_history_free(channel);
     ngx_rbtree_delete(&hub->channels, &channel->sn.node);
+    hub->nchannels--;
     ngx_http_delta_metric(hub->worker, CHANNELS, -1);
 
     if (channel->members) {
@@ -523,6 +550,7 @@ ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub, ngx_str_t *key)
     }
 
     channel->active = 1;
+    channel->acked = ngx_http_delta_epoch_time(hub);
 
     if (channel->broken) {
         ngx_http_delta_repair(channel);

@@ -43,6 +43,14 @@ ngx_uint_t ngx_http_delta_channel_count(ngx_http_delta_hub_t *hub,
 /* Whether that is a control channel, which no rule and no command opens. */
 ngx_uint_t ngx_http_delta_channel_control(ngx_str_t *name);
 
+/* By its name in Redis; NULL: nobody has joined it. */
+ngx_http_delta_channel_t *ngx_http_delta_channel_lookup(
+    ngx_http_delta_hub_t *hub, ngx_str_t *key);
+
+/* The first one from that place on in the tree, around it; NULL: none. */
+ngx_http_delta_channel_t *ngx_http_delta_channel_from(
+    ngx_http_delta_hub_t *hub, ngx_rbtree_key_t key);
+
 /* Sends the SUBSCRIBE if it was not sent since the link came up. */
 void ngx_http_delta_channel_ensure(ngx_http_delta_channel_t *channel);
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta_epoch.h"
+#include "ngx_http_delta_audit.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include <openssl/rand.h>
@@ -421,6 +422,7 @@ ngx_http_delta_epoch_tick_handler(ngx_event_t *ev)
     }
 
     ngx_http_delta_epoch_watch(hub);
+    ngx_http_delta_audit(hub);
 
     ngx_add_timer(ev, NGX_HTTP_DELTA_TICK);
 }
@@ -563,6 +565,17 @@ ngx_http_delta_epoch_watch(ngx_http_delta_hub_t *hub)
 
     ngx_http_delta_redis_command(&hub->command, ngx_http_delta_epoch_reply,
                                  hub, 7, argv);
+}
+
+
+uint64_t
+ngx_http_delta_epoch_time(ngx_http_delta_hub_t *hub)
+{
+    if (!hub->clock.known) {
+        return 0;
+    }
+
+    return ngx_http_delta_epoch_now() + hub->clock.high;
 }
 
 

@@ -29,5 +29,8 @@ void ngx_http_delta_epoch_ticked(ngx_http_delta_hub_t *hub, ngx_str_t *payload);
 /* Since the last tick came back, in ms by a clock that nobody sets. */
 uint64_t ngx_http_delta_epoch_age(ngx_http_delta_hub_t *hub);
 
+/* What Redis's clock can say now at most, in ms; 0: not known yet. */
+uint64_t ngx_http_delta_epoch_time(ngx_http_delta_hub_t *hub);
+
 
 #endif /* _NGX_HTTP_DELTA_EPOCH_H_INCLUDED_ */

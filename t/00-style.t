@@ -25,7 +25,7 @@ my %level = (
     lua => 1,
     channel => 2,
     log => 2, epoch => 2,
-    repair => 2, history => 2, window => 2,
+    repair => 2, audit => 2, history => 2, window => 2,
     auth => 3, queue => 3, origin => 4,
     session => 4,
     resume => 4, replay => 4, say => 4, membership => 4, command => 4,

@@ -56,6 +56,15 @@ publish(1);
 is(take(2), join(' ', $n - 1, $n), 'a lost PUBLISH is noticed by the next');
 ok(metric('delta_log_gaps_total') >= 1, 'and counted');
 
+for my $channel (qw(user:ada user:eve)) {
+    my $entry = $t->redis('XREVRANGE', "delta:{$channel}", '+', '-',
+                          'COUNT', 1)->[0];
+
+    $t->redis('XADD', "delta:{$channel}", '*',
+              'p', $entry ? $entry->[0] : '0-0', 'e', event(++$n));
+    is(take(1), $n, "or, when $channel is quiet, by comparing with the log");
+}
+
 
 # Redis restarts with everything it had.
 
