@@ -171,6 +171,10 @@ ngx_http_delta_history_get(ngx_http_delta_wait_t *wait)
 
     ngx_queue_insert_tail(&history->waits, &wait->queue);
 
+    /* the log may have gone on since a reading began */
+
+    wait->late = (history->reading != NULL);
+
     /* a broken channel is repaired first, and settled then */
 
     if (channel->broken || !channel->active || history->reading) {
@@ -283,6 +287,7 @@ ngx_http_delta_history_read(ngx_http_delta_history_t *history)
          q = ngx_queue_next(q))
     {
         wait = ngx_queue_data(q, ngx_http_delta_wait_t, queue);
+        wait->late = 0;
 
         if (q == ngx_queue_head(&history->waits)
             || ngx_http_delta_after(history->floor, wait->after))
@@ -351,6 +356,7 @@ ngx_http_delta_history_entry(void *data, const delta_position_t *id,
     event = ngx_http_delta_event_create(worker->log, channel, &content, id,
                                         previous);
     if (event == NULL) {
+        history->unproven = 1;
         return NGX_ERROR;
     }
 
@@ -358,6 +364,7 @@ ngx_http_delta_history_entry(void *data, const delta_position_t *id,
 
     if (rc != NGX_OK) {
         ngx_http_delta_event_release(event);
+        history->unproven = 1;
     }
 
     return rc;
@@ -391,6 +398,7 @@ ngx_http_delta_history_done(void *data, ngx_int_t rc)
     }
 
     ngx_http_delta_history_trim(history);
+    ngx_http_delta_history_use(history);
 }
 
 
@@ -403,7 +411,7 @@ static void
 ngx_http_delta_history_splice(ngx_http_delta_history_t *history)
 {
     ngx_log_t                 *log;
-    ngx_uint_t                 i, known;
+    ngx_uint_t                 i, known, spliced;
     delta_position_t           until, newest;
     ngx_http_delta_list_t      list, *read;
     ngx_http_delta_event_t    *event, *oldest;
@@ -470,6 +478,8 @@ ngx_http_delta_history_splice(ngx_http_delta_history_t *history)
         event->refs++;
     }
 
+    spliced = list.count;
+
     for (i = 0; i < history->list.count; i++) {
         event = ngx_http_delta_list_at(&history->list, i);
 
@@ -486,9 +496,13 @@ ngx_http_delta_history_splice(ngx_http_delta_history_t *history)
     history->list = list;
     channel->hub->worker->remembered += history->list.bytes;
 
-    history->valid = 1;
-    history->exact = oldest->exact;
-    history->from = oldest->before;
+    /* what is ahead of the live events is no reason to forget older ones */
+
+    if (spliced || !history->valid) {
+        history->valid = 1;
+        history->exact = oldest->exact;
+        history->from = oldest->before;
+    }
 
     if (!history->unproven && !history->full
         && ngx_http_delta_after(history->from, history->floor))
@@ -530,7 +544,9 @@ ngx_http_delta_history_answer(ngx_http_delta_history_t *history,
         {
             rc = NGX_OK;
 
-        } else if (ngx_http_delta_after(history->floor, wait->after)) {
+        } else if (ngx_http_delta_after(history->floor, wait->after)
+                   || wait->late)
+        {
             ngx_queue_insert_tail(&history->waits, q);
             continue;
 
@@ -554,12 +570,22 @@ ngx_http_delta_history_was_read(ngx_http_delta_history_t *history,
 {
     ngx_uint_t  i;
 
-    if (history->list.count
-        && !ngx_http_delta_after(*position,
-                                 ngx_http_delta_list_last(&history->list)
-                                     ->position))
+    if ((history->channel->known
+         && !ngx_http_delta_after(*position, history->channel->last))
+        || (history->list.count
+            && !ngx_http_delta_after(*position,
+                                     ngx_http_delta_list_last(&history->list)
+                                         ->position)))
     {
         return 0;
+    }
+
+    /* the one that was read up to is not among those behind it */
+
+    if (history->certain && !history->unproven && !history->full
+        && delta_position_compare(history->floor, *position) == 0)
+    {
+        return 1;
     }
 
     for (i = 0; i < history->read.count; i++) {

@@ -25,6 +25,7 @@ typedef struct {
     ngx_http_delta_channel_t    *channel;
     delta_position_t             after;
     unsigned                     exact:1;   /* it is an event's, not a time */
+    unsigned                     late:1;    /* came during a reading */
 
     /*
      * Called once.  NGX_OK: they are here, ngx_http_delta_history_list();

@@ -203,6 +203,12 @@ ngx_http_delta_log_entries(ngx_http_delta_reading_t *reading,
                                      &json)
             != NGX_OK)
         {
+            /* not ours, but the next page is not this one again */
+
+            if (id.ms || id.seq) {
+                reading->next = id;
+            }
+
             continue;
         }
 
