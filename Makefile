@@ -1,6 +1,7 @@
 # Copyright (C) Delta contributors
 #
-#   make run [PORT=8080]        the whole thing on 127.0.0.1, Ctrl-C ends it
+#   make run [PORT=8080]        the whole thing on 127.0.0.1, Ctrl-C ends it;
+#                               DELTA_WORLD=: without the world that ticks
 #   make test [TESTS="t/…"]     all tests; ASAN=1: with the sanitizers
 #   make build upstream         the module and the reference upstream
 #   make bench                  latency and CPU of a delivery

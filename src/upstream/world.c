@@ -29,6 +29,7 @@ struct upstream_world_s {
     /* under the lock */
     pthread_mutex_t         lock;
     pthread_cond_t          notified;
+    uint64_t                archived;   /* the last tick that is */
     unsigned                stop;
 };
 
@@ -154,6 +155,7 @@ world_restore(upstream_world_t *world, delta_snapshot_gap_t *gap,
 
     archived = world_load(world, &reserved);
 
+    world->archived = archived;
     world->tick = archived;
     gap->from = 1;
     gap->to = 0;
@@ -288,7 +290,12 @@ world_status(upstream_world_t *world)
 {
     size_t                   i;
     json_t                  *gaps;
+    uint64_t                 archived;
     delta_snapshot_status_t  status;
+
+    pthread_mutex_lock(&world->lock);
+    archived = world->archived;
+    pthread_mutex_unlock(&world->lock);
 
     delta_snapshot_status(world->snapshot, &status);
     gaps = json_array();
@@ -299,10 +306,11 @@ world_status(upstream_world_t *world)
                                         (json_int_t) status.gaps[i].to));
     }
 
-    return json_pack("{s:s, s:I, s:I, s:b, s:I, s:I, s:o}",
+    return json_pack("{s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:o}",
                      "id", world->conf.snapshot.world,
                      "tick", (json_int_t) status.tick,
                      "published", (json_int_t) status.published,
+                     "archived", (json_int_t) archived,
                      "redis", (int) status.connected,
                      "pending", (json_int_t) status.pending,
                      "lost", (json_int_t) status.lost,
@@ -574,7 +582,15 @@ world_write(upstream_world_t *world, uint64_t tick, uint64_t reserved,
                    world->conf.snapshot.world, (int64_t) world->conf.keep);
     }
 
-    return store_end(world->store, 1);
+    if (store_end(world->store, 1) != 0) {
+        return -1;
+    }
+
+    pthread_mutex_lock(&world->lock);
+    world->archived = tick;
+    pthread_mutex_unlock(&world->lock);
+
+    return 0;
 }
 
 
