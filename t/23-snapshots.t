@@ -191,10 +191,10 @@ END
         my $at = json_decode($state)->{tick};
         my $sum = json_decode($state)->{checksum};
 
-        for (map { json_decode($_) } @snapshots) {
-            $wrong++ if $_->{tick} != ++$at;
+        for (map { $_ ? json_decode($_) : {} } @snapshots) {
+            $wrong++ if ($_->{tick} // 0) != ++$at;
             apply($entities, $_->{limitedCast});
-            $sum = $_->{checksum};
+            $sum = $_->{checksum} // '';
         }
 
         $wrong++ if $at != $tick || $event->{d}{tick} != $tick
@@ -566,11 +566,11 @@ sub follow {
 sub apply {
     my ($entities, $cast) = @_;
 
-    delete @$entities{ @{ $cast->{entityRemoved} } };
+    delete @$entities{ @{ $cast->{entityRemoved} || [] } };
 
-    $entities->{ $_->{id} } = $_ for @{ $cast->{entityCreated} };
+    $entities->{ $_->{id} } = $_ for @{ $cast->{entityCreated} || [] };
     $entities->{ $_->{id} }{position} = $_->{position}
-        for @{ $cast->{entityMoved} };
+        for @{ $cast->{entityMoved} || [] };
 }
 
 
