@@ -162,7 +162,7 @@ sub verify {
     my $lost = sub {
         my ($kind, $why, @g) = @_;
         $self->wrong($kind, join ' ', "$who: $channel: $why:",
-            map { "$_=" . text($id->[$_]) } @g > 6 ? @g[0 .. 5] : @g,
+            (map { "$_=" . text($id->[$_]) } @g > 6 ? @g[0 .. 5] : @g),
             @g > 6 ? '… ' . @g . ' in all' : ());
     };
 
