@@ -99,7 +99,10 @@ good($_, $_, 'h') for
                  read_timeout=2s;',
     'delta_redis unix:/run/redis.sock user=app password_file=secret;',
     'delta_channel guild:*; delta_channel user:*:inbox keep=10m;
-     delta_channel world:default keep=1d; delta_channel *;',
+     delta_channel world:default keep=1d; delta_channel *;
+     delta_channel a:* window=0 max=2; delta_channel b:* window=1m max=256;
+     delta_channel c:* window=50ms; delta_channel d:* window=60 max=32
+                       keep=1h replay=1;',
     'delta_jwt off;',
     'delta_jwt_key_file jwks.json; delta_jwt;',
     'delta_jwt_key_file jwks.json; delta_jwt required;',
@@ -166,6 +169,11 @@ for (
     [ 'delta_channel a keep=x', qr/it takes keep=time/ ],
     [ 'delta_channel a window=2m', qr/it takes keep=time.*window=time/ ],
     [ 'delta_channel a window=x', qr/it takes keep=time.*window=time/ ],
+    [ 'delta_channel a window=', qr/it takes keep=time.*window=time/ ],
+    [ 'delta_channel a window=-1', qr/it takes keep=time.*window=time/ ],
+    [ 'delta_channel a window=61', qr/it takes keep=time.*window=time/ ],
+    [ 'delta_channel a max=', qr/max=number from 2 to 256/ ],
+    [ 'delta_channel a max=x', qr/max=number from 2 to 256/ ],
     [ 'delta_channel a max=1', qr/max=number from 2 to 256/ ],
     [ 'delta_resume overlap=2m', qr/it takes overlap=time and spread=time/ ],
     [ 'delta_resume 60s', qr/it takes overlap=time and spread=time/ ],
