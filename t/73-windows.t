@@ -379,9 +379,21 @@ sub cursor {
     ok($at < ms($id) && $at >= ms($before),
        'but not an event that is held');
     remark($c, 1);
-    remark($d, 1);
+    my $missed = remark($d, 1);
     ok(wait_for(sub { ms(heartbeat($client)) >= ms($id) }, 5),
        'and does when it has gone');
+
+    # a repair brings one that is older than what another channel holds
+
+    add($d, \$missed, { t => 'patch', d => { entity_type => 'user',
+        entity_id => 'e', diff => { x => 4 } } });
+    my $now = now();
+    wait_for(sub { now() > $now + 5 });
+    remark($c, 2);
+    patch($c, 'e', { x => 5 });
+    $id = patch($d, 'e', { x => 6 });
+    wait_for(sub { now() > ms($id) + 2100 }, 10);
+    ok(ms(heartbeat($client)) < ms($missed), 'nor one that a repair brought');
 }
 
 
@@ -423,6 +435,17 @@ sub gap {
 
     is(join(' ', map { brief($client->read_json) } 1 .. 2), 'eheld resync',
        'what was held comes before a resync');
+
+    # the same without a lost link
+
+    ($c, $client) = open_started('ws', 'long');
+    my $previous = patch($c, 'e', { x => 'held' });
+
+    add($c, \$previous, { t => 'note', d => { n => 1 } });
+    $t->redis('XTRIM', "delta:{$c}", 'MAXLEN', 0);
+    remark($c, 2);
+    is(join(' ', map { brief($client->read_json) } 1 .. 3),
+       'eheld resync note2', 'and what comes then behind it');
 }
 
 
