@@ -375,11 +375,17 @@ ngx_http_delta_replay_push(ngx_http_delta_replay_t *replay)
     s = replay->session;
     channel = replay->wait.channel;
 
-    /* a window goes out as a whole: this session gets it before, or joins */
+    /*
+     * A window goes out as a whole: this session gets it before, or joins.
+     * Behind a time, it may have seen a part of what is held.
+     */
 
     held = ngx_http_delta_window_first(channel);
 
-    if (held && delta_position_compare(replay->wait.after, held->position) >= 0)
+    if (held
+        && (!replay->wait.exact
+            || delta_position_compare(replay->wait.after, held->position)
+               >= 0))
     {
         ngx_http_delta_window_flush(channel);
         held = NULL;
@@ -421,7 +427,8 @@ ngx_http_delta_replay_push(ngx_http_delta_replay_t *replay)
         return NGX_BUSY;
     }
 
-    n = ngx_http_delta_window_reduce(channel, events, n, reduced);
+    n = ngx_http_delta_window_reduce(channel, events, n,
+                                     !replay->wait.exact, reduced);
 
     rc = ngx_http_delta_replay_queue(s, reduced, n);
 
@@ -482,6 +489,31 @@ ngx_http_delta_replay_seen(ngx_http_delta_session_t *s,
     replay = ngx_http_delta_replay_find(s, event->channel);
 
     return replay && delta_position_compare(event->position, replay->last) <= 0;
+}
+
+
+void
+ngx_http_delta_replay_end(ngx_http_delta_session_t *s)
+{
+    ngx_queue_t               *q, *next;
+    ngx_http_delta_replay_t   *replay;
+    ngx_http_delta_channel_t  *channel;
+
+    for (q = ngx_queue_head(&s->replays);
+         q != ngx_queue_sentinel(&s->replays);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        replay = ngx_queue_data(q, ngx_http_delta_replay_t, queue);
+        channel = replay->wait.channel;
+
+        if (replay->last.ms <= s->hub->safe
+            || delta_position_compare(replay->last, channel->last) <= 0)
+        {
+            ngx_queue_remove(q);
+            ngx_free(replay);
+        }
+    }
 }
 
 

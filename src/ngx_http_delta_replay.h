@@ -41,12 +41,18 @@ void ngx_http_delta_replay_drained(ngx_http_delta_session_t *s);
 /* Whether something is still owed. */
 ngx_uint_t ngx_http_delta_replay_owes(ngx_http_delta_session_t *s);
 
-/* Whether a parked event was replayed already. */
+/* Whether the event was replayed already. */
 ngx_uint_t ngx_http_delta_replay_seen(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);
 
 /* The link is down: what has not been answered is asked again at the start. */
 void ngx_http_delta_replay_abandon(ngx_http_delta_session_t *s);
+
+/*
+ * The session is live: forgets all replays but of channels whose live events
+ * are still to come up to where the log was read.
+ */
+void ngx_http_delta_replay_end(ngx_http_delta_session_t *s);
 
 /* The session leaves that channel. */
 void ngx_http_delta_replay_leave(ngx_http_delta_session_t *s,

@@ -400,6 +400,7 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
 
         if (s->state == NGX_HTTP_DELTA_LIVE) {
             s->cursor = ngx_http_delta_resume_cursor(s);
+            ngx_http_delta_replay_forget(s);
         }
 
         if (s->state != NGX_HTTP_DELTA_CLOSING) {
@@ -529,7 +530,7 @@ ngx_http_delta_session_resumed(ngx_http_delta_session_t *s)
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
     }
 
-    ngx_http_delta_replay_forget(s);
+    ngx_http_delta_replay_end(s);
 }
 
 
@@ -638,7 +639,9 @@ ngx_http_delta_session_deliver(ngx_http_delta_session_t *s, ngx_uint_t sub,
     ngx_int_t  rc;
 
     if (s->state == NGX_HTTP_DELTA_CLOSING
-        || (s->subs[sub].behind && event->position.ms))
+        || (s->subs[sub].behind && event->position.ms)
+        || (s->state == NGX_HTTP_DELTA_LIVE
+            && ngx_http_delta_replay_seen(s, event)))
     {
         return;
     }

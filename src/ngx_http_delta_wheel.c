@@ -6,6 +6,7 @@
 
 #include "ngx_http_delta_wheel.h"
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_replay.h"
 #include "ngx_http_delta_session.h"
 
 
@@ -168,6 +169,10 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
         s->news -= (s->news != 0);
         s->pinged = now;
         s->transport->ping(s);
+    }
+
+    if (s->state == NGX_HTTP_DELTA_LIVE && !ngx_queue_empty(&s->replays)) {
+        ngx_http_delta_replay_end(s);
     }
 
     if (ngx_exiting && s->state != NGX_HTTP_DELTA_CLOSING) {

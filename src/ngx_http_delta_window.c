@@ -30,7 +30,9 @@ static void ngx_http_delta_window_hold(ngx_http_delta_window_t *window,
 static void ngx_http_delta_window_let_go(ngx_http_delta_window_t *window);
 static ngx_uint_t ngx_http_delta_window_merge(
     ngx_http_delta_channel_t *channel, ngx_http_delta_event_t **events,
-    ngx_uint_t n, ngx_http_delta_event_t **out);
+    ngx_uint_t n, ngx_uint_t whole, ngx_http_delta_event_t **out);
+static size_t ngx_http_delta_window_items(ngx_http_delta_event_t **events,
+    size_t n, delta_merge_item_t *items, size_t *index);
 static ngx_http_delta_event_t *ngx_http_delta_window_merged(
     ngx_http_delta_channel_t *channel, delta_merged_t *merged,
     ngx_http_delta_event_t *newest);
@@ -160,7 +162,7 @@ ngx_http_delta_window_flush(ngx_http_delta_channel_t *channel)
         m = ngx_http_delta_window_reduce(channel, &window->events[i],
                                          ngx_min(n - i,
                                                  NGX_HTTP_DELTA_WINDOW_MAX),
-                                         out);
+                                         0, out);
 
         for (k = 0; k < m; k++) {
             ngx_http_delta_channel_fan_out(channel, out[k]);
@@ -257,7 +259,7 @@ ngx_http_delta_window_floor(ngx_http_delta_hub_t *hub, uint64_t ms)
 
 ngx_uint_t
 ngx_http_delta_window_reduce(ngx_http_delta_channel_t *channel,
-    ngx_http_delta_event_t **events, ngx_uint_t n,
+    ngx_http_delta_event_t **events, ngx_uint_t n, ngx_uint_t whole,
     ngx_http_delta_event_t **out)
 {
     ngx_uint_t  i, m;
@@ -265,7 +267,7 @@ ngx_http_delta_window_reduce(ngx_http_delta_channel_t *channel,
     /* most windows and most who come back have one event, or none */
 
     if (n > 1) {
-        m = ngx_http_delta_window_merge(channel, events, n, out);
+        m = ngx_http_delta_window_merge(channel, events, n, whole, out);
 
         if (m) {
             return m;
@@ -288,10 +290,10 @@ ngx_http_delta_window_reduce(ngx_http_delta_channel_t *channel,
 
 static ngx_uint_t
 ngx_http_delta_window_merge(ngx_http_delta_channel_t *channel,
-    ngx_http_delta_event_t **events, ngx_uint_t n,
+    ngx_http_delta_event_t **events, ngx_uint_t n, ngx_uint_t whole,
     ngx_http_delta_event_t **out)
 {
-    size_t                    i, k, covered, count, first, *index;
+    size_t                    i, m, covered, count, first, group, *index;
     delta_merge_t             merge;
     delta_merged_t           *merged;
     delta_merge_item_t       *items;
@@ -310,26 +312,38 @@ ngx_http_delta_window_merge(ngx_http_delta_channel_t *channel,
     merged = (delta_merged_t *) (items + n);
     index = (size_t *) (merged + n);
 
-    for (i = 0, k = 0; i < n; i++) {
-
-        if (events[i]->content.t.len) {
-            items[k].rule = delta_merge_rule(events[i]->content.t);
-            items[k].event = events[i]->content;
-            index[k++] = i;
-        }
-    }
+    n = ngx_http_delta_window_items(events, n, items, index);
 
     merge.max = worker->conf->max_event;
     merge.memory = NGX_HTTP_DELTA_WINDOW_BYTES;
 
-    count = delta_merge(&merge, merged, items, k);
+    count = delta_merge(&merge, merged, items, n);
 
     covered = 0;
     first = 0;
+    group = 0;
+    m = 0;
 
     for (i = 0; i < count; i++) {
         newest = events[index[merged[i].newest]];
         covered += merged[i].parts;
+
+        if (whole && (covered != merged[i].newest + 1 || i != group)) {
+
+            /* merged, these would be several up to one id: they stay */
+
+            if (covered == merged[i].newest + 1) {
+
+                while (first < covered) {
+                    out[m] = events[index[first++]];
+                    out[m++]->refs++;
+                }
+
+                group = i + 1;
+            }
+
+            continue;
+        }
 
         event = newest;
 
@@ -354,26 +368,48 @@ ngx_http_delta_window_merge(ngx_http_delta_channel_t *channel,
 
         if (covered == merged[i].newest + 1) {
             first = covered;
+            group = i + 1;
         }
 
-        out[i] = event;
+        out[m++] = event;
     }
 
     delta_merge_free(&merge);
     ngx_free(items);
 
-    return count;
+    return m;
 
 failed:
 
-    while (i--) {
-        ngx_http_delta_event_release(out[i]);
+    while (m--) {
+        ngx_http_delta_event_release(out[m]);
     }
 
     delta_merge_free(&merge);
     ngx_free(items);
 
     return 0;
+}
+
+
+/* Those with content; index: where they are among the events. */
+
+static size_t
+ngx_http_delta_window_items(ngx_http_delta_event_t **events, size_t n,
+    delta_merge_item_t *items, size_t *index)
+{
+    size_t  i, k;
+
+    for (i = 0, k = 0; i < n; i++) {
+
+        if (events[i]->content.t.len) {
+            items[k].rule = delta_merge_rule(events[i]->content.t);
+            items[k].event = events[i]->content;
+            index[k++] = i;
+        }
+    }
+
+    return k;
 }
 
 

@@ -46,10 +46,11 @@ uint64_t ngx_http_delta_window_floor(ngx_http_delta_hub_t *hub, uint64_t ms);
  * Reduces events of a channel, in their order, to fewer of the same effect,
  * written to out, which has room for n; each is one reference of the
  * caller's.  Events without content are left out.  Only one before which
- * nothing is missing says its id.  Returns how many.
+ * nothing is missing says its id; whole: each one must, for a client that may
+ * have seen some of them already, and could not tell.  Returns how many.
  */
 ngx_uint_t ngx_http_delta_window_reduce(ngx_http_delta_channel_t *channel,
-    ngx_http_delta_event_t **events, ngx_uint_t n,
+    ngx_http_delta_event_t **events, ngx_uint_t n, ngx_uint_t whole,
     ngx_http_delta_event_t **out);
 
 

@@ -43,6 +43,7 @@ for my $transport (qw(ws sse)) {
     timer($transport);
     plain($transport);
     inside($transport);
+    ahead($transport);
     revoked($transport);
 }
 
@@ -311,6 +312,37 @@ sub inside {
 }
 
 
+# The log may be read before its newest events have come live.
+
+sub ahead {
+    my ($transport) = @_;
+
+    my ($c, $client) = open_started($transport, 'long');
+    my $previous = $client->{first};
+    my @late;
+
+    for ([ e => 1 ], [ f => 1 ], [ e => 2 ], [], [ e => 3 ]) {
+        my ($entity, $x) = @$_;
+
+        push @late, add($c, \$previous, !$entity
+            ? { t => 'note', d => { n => 1 } }
+            : { t => 'patch', d => { entity_type => 'user',
+                entity_id => $entity, diff => { x => $x } } });
+    }
+
+    my $back = open_at($transport, $client->{user}, "$c=$previous");
+    $back->read_until('ready');
+    $t->redis('PUBLISH', $c, $_) for @late;
+    remark($c, 2);
+
+    is(join(' ', map { brief($client->read_json) } 1 .. 5),
+       'f1 e2 note1 e3 note2', "$transport: events that come late")
+        or return;
+    is(brief($back->read_json), 'note2',
+       'are not sent again to who has seen the log');
+}
+
+
 sub revoked {
     my ($transport) = @_;
 
@@ -471,6 +503,22 @@ sub drain {
     apply($back, \%state, remark($c, 'end'));
     is_deeply($state{e}, { map { ("x$_" => $_) } 1 .. 4 },
               'and has everything when it comes back');
+}
+
+
+# Adds an event to the log alone; what its message would be.
+
+sub add {
+    my ($c, $previous, $event) = @_;
+
+    my $text = json_encode($event);
+    my $before = $$previous;
+
+    $$previous = $t->redis('XADD', "delta:{$c}", '*', 'p', $before, 'e', $text);
+
+    $t->redis('HSET', "delta:{$c}:once", '', $$previous);
+
+    return "$$previous $before $text";
 }
 
 
