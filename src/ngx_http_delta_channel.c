@@ -596,7 +596,10 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
     rc = ngx_http_delta_channel_split(payload, &id, &previous, &json);
 
     if (rc == NGX_ERROR) {
-        ngx_http_delta_channel_reject(channel, DELTA_EVENT_EJSON);
+
+        if (channel->nmembers) {
+            ngx_http_delta_channel_reject(channel, DELTA_EVENT_EJSON);
+        }
 
     } else if (rc == NGX_DECLINED) {
 

@@ -133,14 +133,13 @@ ngx_http_delta_history_add(ngx_http_delta_channel_t *channel,
         history->from = event->before;
     }
 
-    if (ngx_http_delta_list_push(list, event, channel->hub->worker->log)
+    if (ngx_http_delta_list_share(list, event, channel->hub->worker->log)
         != NGX_OK)
     {
         ngx_http_delta_history_clear(channel);
         return;
     }
 
-    event->refs++;
     channel->hub->worker->remembered += ngx_http_delta_event_size(event);
 
     ngx_http_delta_history_use(history);
@@ -470,12 +469,10 @@ ngx_http_delta_history_splice(ngx_http_delta_history_t *history)
             break;
         }
 
-        if (ngx_http_delta_list_push(&list, event, log) != NGX_OK) {
+        if (ngx_http_delta_list_share(&list, event, log) != NGX_OK) {
             ngx_http_delta_list_free(&list);
             return;
         }
-
-        event->refs++;
     }
 
     spliced = list.count;
@@ -483,12 +480,10 @@ ngx_http_delta_history_splice(ngx_http_delta_history_t *history)
     for (i = 0; i < history->list.count; i++) {
         event = ngx_http_delta_list_at(&history->list, i);
 
-        if (ngx_http_delta_list_push(&list, event, log) != NGX_OK) {
+        if (ngx_http_delta_list_share(&list, event, log) != NGX_OK) {
             ngx_http_delta_list_free(&list);
             return;
         }
-
-        event->refs++;
     }
 
     channel->hub->worker->remembered -= history->list.bytes;

@@ -53,6 +53,20 @@ ngx_http_delta_list_push(ngx_http_delta_list_t *list,
 }
 
 
+ngx_int_t
+ngx_http_delta_list_share(ngx_http_delta_list_t *list,
+    ngx_http_delta_event_t *event, ngx_log_t *log)
+{
+    if (ngx_http_delta_list_push(list, event, log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    event->refs++;
+
+    return NGX_OK;
+}
+
+
 void
 ngx_http_delta_list_pop(ngx_http_delta_list_t *list)
 {

@@ -32,6 +32,10 @@ typedef struct {
 ngx_int_t ngx_http_delta_list_push(ngx_http_delta_list_t *list,
     ngx_http_delta_event_t *event, ngx_log_t *log);
 
+/* The same with a reference of its own. */
+ngx_int_t ngx_http_delta_list_share(ngx_http_delta_list_t *list,
+    ngx_http_delta_event_t *event, ngx_log_t *log);
+
 /* Drops the first one. */
 void ngx_http_delta_list_pop(ngx_http_delta_list_t *list);
 

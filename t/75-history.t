@@ -59,7 +59,8 @@ sub memory {
     is(seen(back('a', 20), 'a'), '21 22 23', 'also of a channel that lingers');
     is(calls(), $calls, 'and Redis was not asked');
 
-    is(seen(client('a', since => '2020-01-01T00:00:00Z'), 'a'), 'resync history_gap',
+    is(seen(client('a', since => '2020-01-01T00:00:00Z'), 'a'),
+       'resync history_gap',
        'but for what is not there');
     is(calls(), $calls + 1, 'once');
 }
@@ -296,7 +297,8 @@ sub bounded {
 sub client {
     my ($room, %query) = @_;
 
-    my $ws = open_raw("room=$room" . join '', map { "&$_=" . escape($query{$_}) }
+    my $ws = open_raw("room=$room"
+                      . join '', map { "&$_=" . escape($query{$_}) }
                                           sort keys %query);
     $ws->read_until('ready') or die 'no ready';
 
