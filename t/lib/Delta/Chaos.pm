@@ -87,6 +87,9 @@ delta_redis redis://127.0.0.1:%%PORT_2%% read_timeout=500ms
 delta_jwt_key_file jwks.json;
 delta_jwt;
 delta_channel ch:* replay=3000;
+delta_channel ch:c0 replay=3000 window=50ms;
+delta_channel ch:c2 replay=3000 window=200ms max=20;
+delta_drain 2s;
 delta_channel little:* replay=$LITTLE;
 delta_subscribe ch:* from=user:\$delta_user:channels;
 delta_subscribe little:* from=user:\$delta_user:little;

@@ -427,6 +427,9 @@ sub message {
                                        $_[0]->count('told to reconnect') },
                     resumed => sub { } }->{$t};
 
+    return $self->partial($data->{c}, $text =~ /"d":(.*)\}$/)
+        if $t eq 'patch' && defined $data->{c};
+
     return $self->wrong('protocol', substr $text, 0, 200) unless $handler;
 
     $self->wrong('protocol', "before ready: $t")
@@ -537,12 +540,32 @@ sub event {
     @{ $self->{$_} }{$channel} = $number for qw(last position);
     $self->count('deliveries');
 
-    $self->{merged}{$g} = $d if $d ne $self->{record}{d}[$g];
+    $d ne $self->{record}{d}[$g] ? $self->{merged}{$g} = $d
+                                 : delete $self->{merged}{$g};
     push @{ $self->{seen}{$channel} }, $g
         unless $self->{break} && $self->{break}->($self, $channel, $g);
 
     $self->cut_here('replay')
         if $self->{cut} eq 'replay' && $self->{cut_after}-- <= 0;
+}
+
+
+# A merged patch before which something is still to come: it is good for now,
+# but no place to come back to.
+
+sub partial {
+    my ($self, $channel, $d) = @_;
+
+    my ($g) = $d =~ /"g":(\d+)/;
+
+    return $self->wrong('protocol', "$channel: an event unasked for")
+        if $self->{state} ne 'open' || !$self->{mine}{$channel};
+    return $self->wrong('unknown', "$channel: $d")
+        if !defined $g || ($self->{record}{channel}[$g] // '') ne $channel;
+
+    $self->count('merged, without an id');
+    $self->{merged}{$g} = $d;
+    push @{ $self->{seen}{$channel} }, "P$g";
 }
 
 

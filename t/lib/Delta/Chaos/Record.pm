@@ -10,6 +10,8 @@ package Delta::Chaos::Record;
 #   g         the event was accepted
 #   -g        a resync: whatever was made up to g has been fetched anew
 #   "K<ms>"   a cursor: all up to ms was sent before it
+#   "P<g>"    merged patches up to that one came without an id: for good, if
+#             what follows goes on behind them, else they come again
 #
 # Each id must be in the list, in order.  What is jumped over must be covered
 # by a resync just before, or, if it is a patch, be part of the next patch of
@@ -166,7 +168,7 @@ sub verify {
             @g > 6 ? '… ' . @g . ' in all' : ());
     };
 
-    for my $item (@$seen) {
+    for my $item ($self->story($seen)) {
         if ($item =~ /^K(\d+)/) {
             my $end = ($1 + 1) << 20;
             my @early = grep { $_ > $covered } map { @$_ } values %open;
@@ -230,6 +232,33 @@ sub verify {
                         ne $json->encode($state{$_} || {}) } sort keys %truth;
 
     $self->wrong('state', "$who: $channel: entities @differ") if @differ;
+}
+
+
+# Without what came again.
+
+sub story {
+    my ($self, $seen) = @_;
+
+    my $rank = $self->{rank};
+    my (@story, @partial);
+
+    for my $item (@$seen) {
+        my ($partial, $g) = $item =~ /^(P?)(\d+)/;
+
+        if (defined $g
+            && grep { $rank->[ $story[$_] ] >= $rank->[$g] } @partial)
+        {
+            @story[@partial] = (undef) x @partial;
+            @partial = ();
+        }
+
+        @partial = () if !$partial && $item !~ /^K/;
+        push @story, $g // $item;
+        push @partial, $#story if $partial;
+    }
+
+    return grep { defined } @story;
 }
 
 
