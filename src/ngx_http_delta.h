@@ -432,6 +432,7 @@ struct ngx_http_delta_session_s {
     ngx_queue_t                  replays;   /* ngx_http_delta_replay_t */
     ngx_uint_t                   pending;   /* of them */
     uint64_t                     cursor;    /* ms; holds while not live */
+    uint64_t                     told;      /* sse: the last one, in ms */
     time_t                       fell;      /* behind, last time */
     time_t                       attaching; /* since then not live */
 

@@ -106,8 +106,8 @@ ngx_http_delta_control_lost(ngx_http_delta_session_t *s)
 {
     ngx_http_delta_control_stale(s);
 
-    if (s->state == NGX_HTTP_DELTA_SUBSCRIBING
-        || s->state == NGX_HTTP_DELTA_LIVE)
+    if (s->state >= NGX_HTTP_DELTA_SUBSCRIBING
+        && s->state != NGX_HTTP_DELTA_CLOSING)
     {
         ngx_http_delta_membership_load(s);
     }

@@ -354,6 +354,7 @@ ngx_http_delta_epoch_reply(void *data, redisReply *reply)
         {
             s = ngx_queue_data(q, ngx_http_delta_session_t, queue);
             s->cursor = 0;
+            s->told = 0;
         }
     }
 

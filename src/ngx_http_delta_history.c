@@ -491,8 +491,7 @@ ngx_http_delta_history_splice(ngx_http_delta_history_t *history)
     history->list = list;
     channel->hub->worker->remembered += history->list.bytes;
 
-    /* what is ahead of the live events is no reason to forget older ones */
-
+    /* what is ahead of the live events does not make older ones void */
     if (spliced || !history->valid) {
         history->valid = 1;
         history->exact = oldest->exact;

@@ -33,6 +33,7 @@ struct ngx_http_delta_replay_s {
     ngx_http_delta_replay_e      state;
     unsigned                     slow:1;    /* the session fell behind */
     unsigned                     lost:1;    /* what is in no log */
+    unsigned                     asked:1;   /* for by the client */
 };
 
 
@@ -65,15 +66,24 @@ ngx_http_delta_replay_add(ngx_http_delta_session_t *s, ngx_uint_t sub,
 
     channel = s->subs[sub].channel;
 
-    if (ngx_http_delta_replay_find(s, channel)) {
+    replay = ngx_http_delta_replay_find(s, channel);
+
+    if (replay && replay->asked) {
         return NGX_OK;
     }
 
-    replay = ngx_http_delta_replay_create(s, channel);
+    /* one that was made as too much was parked begins too late */
+
+    if (replay == NULL) {
+        replay = ngx_http_delta_replay_create(s, channel);
+    }
+
     if (replay == NULL) {
         return NGX_ERROR;
     }
 
+    replay->state = NGX_HTTP_DELTA_REPLAY_OWED;
+    replay->asked = 1;
     replay->wait.after = *after;
     replay->wait.exact = exact;
     replay->cursor = *cursor;
@@ -173,8 +183,17 @@ static void
 ngx_http_delta_replay_owe(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event)
 {
+    uint64_t                   ms;
     ngx_uint_t                 created;
     ngx_http_delta_replay_t   *replay;
+
+    /* what a resync says from now on must not promise this event */
+
+    ms = event->before.ms;
+
+    if (ms && s->cursor >= ms) {
+        s->cursor = ms - 1;
+    }
 
     created = 0;
     replay = ngx_http_delta_replay_find(s, event->channel);
@@ -306,6 +325,11 @@ ngx_http_delta_replay_handler(void *data, ngx_int_t rc)
 
     s = replay->session;
     s->pending--;
+
+    if (s->state == NGX_HTTP_DELTA_CLOSING) {
+        replay->state = NGX_HTTP_DELTA_REPLAY_DONE;
+        return;
+    }
 
     ngx_http_delta_replay_serve(replay, rc);
 
@@ -575,10 +599,15 @@ ngx_http_delta_replay_leave(ngx_http_delta_session_t *s,
 void
 ngx_http_delta_replay_forget(ngx_http_delta_session_t *s)
 {
+    ngx_uint_t                i;
     ngx_queue_t              *q;
     ngx_http_delta_replay_t  *replay;
 
     ngx_http_delta_replay_abandon(s);
+
+    for (i = 0; i < s->nsubs; i++) {
+        s->subs[i].behind = 0;
+    }
 
     while (!ngx_queue_empty(&s->replays)) {
         q = ngx_queue_head(&s->replays);

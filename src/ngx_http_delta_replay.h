@@ -16,7 +16,7 @@
 /*
  * All events of that channel behind a place are owed; exact: the place is an
  * event's.  What counts for replay= comes behind cursor.  Without effect if
- * the channel has a replay.  NGX_ERROR: out of memory.
+ * this was called for the channel before.  NGX_ERROR: out of memory.
  */
 ngx_int_t ngx_http_delta_replay_add(ngx_http_delta_session_t *s,
     ngx_uint_t sub, const delta_position_t *after, ngx_uint_t exact,

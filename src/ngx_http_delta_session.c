@@ -398,7 +398,7 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
 
         ngx_http_delta_replay_abandon(s);
 
-        if (s->state == NGX_HTTP_DELTA_LIVE) {
+        if (s->state == NGX_HTTP_DELTA_LIVE && s->out.count == 0) {
             s->cursor = ngx_http_delta_resume_cursor(s);
             ngx_http_delta_replay_forget(s);
         }

@@ -182,6 +182,11 @@ ngx_http_delta_sse_write(ngx_http_delta_session_t *s)
         return;
     }
 
+    if (s->state == NGX_HTTP_DELTA_BEHIND && !c->write->ready) {
+        /* nothing is queued, but the socket is as full as before */
+        rc = NGX_AGAIN;
+    }
+
     ngx_http_delta_session_blocked(s, rc == NGX_AGAIN);
 
     if (rc == NGX_AGAIN) {
@@ -346,7 +351,7 @@ ngx_http_delta_sse_ping(ngx_http_delta_session_t *s)
     cursor.epoch = s->hub->epoch;
     cursor.ms = ngx_http_delta_resume_cursor(s);
 
-    if (cursor.epoch == 0 || cursor.ms <= s->cursor) {
+    if (cursor.epoch == 0 || cursor.ms <= ngx_max(s->cursor, s->told)) {
         ngx_http_delta_session_push(s,
                                     ngx_http_delta_event_raw(s, ":\n\n", 3));
         return;
@@ -354,7 +359,7 @@ ngx_http_delta_sse_ping(ngx_http_delta_session_t *s)
 
     /* EventSource keeps it and tells nobody: a keep-alive that is of use */
 
-    s->cursor = cursor.ms;
+    s->told = cursor.ms;
 
     text.data = id;
     text.len = delta_cursor_format(id, cursor);

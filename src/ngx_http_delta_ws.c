@@ -513,6 +513,11 @@ ngx_http_delta_ws_write(ngx_http_delta_session_t *s)
         return;
     }
 
+    if (s->state == NGX_HTTP_DELTA_BEHIND && !c->write->ready) {
+        /* nothing is queued, but the socket is as full as before */
+        rc = NGX_AGAIN;
+    }
+
     ngx_http_delta_session_blocked(s, rc == NGX_AGAIN);
 
     if (rc == NGX_AGAIN

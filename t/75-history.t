@@ -60,8 +60,7 @@ sub memory {
     is(calls(), $calls, 'and Redis was not asked');
 
     is(seen(client('a', since => '2020-01-01T00:00:00Z'), 'a'),
-       'resync history_gap',
-       'but for what is not there');
+       'resync history_gap', 'but for what is not there');
     is(calls(), $calls + 1, 'once');
 }
 
@@ -297,9 +296,8 @@ sub bounded {
 sub client {
     my ($room, %query) = @_;
 
-    my $ws = open_raw("room=$room"
-                      . join '', map { "&$_=" . escape($query{$_}) }
-                                          sort keys %query);
+    my $ws = open_raw(join '&', "room=$room",
+                      map { "$_=" . escape($query{$_}) } sort keys %query);
     $ws->read_until('ready') or die 'no ready';
 
     return $ws;
