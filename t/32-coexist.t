@@ -11,6 +11,7 @@ my ($folder) = `$Delta::NGINX -V 2>&1` =~ /--modules-path=(\S+)/;
 $folder //= '/usr/lib/nginx/modules';
 
 my $nchan = "$folder/ngx_nchan_module.so";
+my $nchan_may = -w '/var/lib/nginx';
 
 is_deeply([ sort map { (split)[-1] }
             split /\n/, `nm -D --defined-only $Delta::BUILD/*_module.so` ],
@@ -40,7 +41,7 @@ my @token = (token => $t->token('ben'));
 
 SKIP: {
     skip "no $nchan (libnginx-mod-nchan)", 1 unless -f $nchan;
-    skip 'nchan wants to write to /var/lib/nginx', 1 unless -w '/var/lib/nginx';
+    skip 'nchan wants to write to /var/lib/nginx', 1 unless $nchan_may;
 
     my $load = "load_module $nchan;";
     my %both = @http;
@@ -79,7 +80,8 @@ for my $file (glob '/etc/nginx/modules-enabled/*.conf') {
     $path{$file} = $1 if join('', <$fh>) =~ /^load_module\s+modules\/(\S+);/m;
 }
 
-my @others = grep { -f && !m{/ngx_http_delta_module\.so$} }
+my @others = grep { -f && !m{/ngx_http_delta_module\.so$}
+                    && ($_ ne $nchan || $nchan_may) }
              map { "$folder/$path{$_}" } sort keys %path;
 
 SKIP: {
