@@ -66,20 +66,20 @@ ngx_http_delta_queue_deliver(ngx_http_delta_session_t *s,
 }
 
 
+ngx_uint_t
+ngx_http_delta_queue_full(ngx_http_delta_session_t *s)
+{
+    return s->out.bytes + s->parked.bytes > s->conf->queue_bytes
+           || s->out.count + s->parked.count > s->conf->queue_events;
+}
+
+
 ngx_int_t
 ngx_http_delta_queue_push(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event)
 {
     if (event == NULL) {
         return NGX_ERROR;
-    }
-
-    if (s->state != NGX_HTTP_DELTA_CLOSING
-        && (s->out.bytes > s->conf->queue_bytes
-            || s->out.count > s->conf->queue_events))
-    {
-        ngx_http_delta_event_release(event);
-        return NGX_DECLINED;
     }
 
     if (ngx_http_delta_ring_put(&s->out, event, event->frames->len,

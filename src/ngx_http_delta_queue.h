@@ -22,12 +22,14 @@ ngx_int_t ngx_http_delta_queue_deliver(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);
 
 /*
- * The gateway's own event; takes over the caller's reference.  NGX_DECLINED:
- * the client asks for more than it reads; NGX_ERROR: out of memory, also if
- * event is NULL.
+ * Queues what is not bounded, or was checked to fit; takes over the caller's
+ * reference.  NGX_ERROR: out of memory, also if event is NULL.
  */
 ngx_int_t ngx_http_delta_queue_push(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);
+
+/* Whether the bounds of delta_queue are exceeded. */
+ngx_uint_t ngx_http_delta_queue_full(ngx_http_delta_session_t *s);
 
 /* Moves the newest entry before all others; nothing is in flight. */
 void ngx_http_delta_queue_to_front(ngx_http_delta_session_t *s);

@@ -327,6 +327,7 @@ ngx_http_delta_replay_handler(void *data, ngx_int_t rc)
     s->pending--;
 
     if (s->state == NGX_HTTP_DELTA_CLOSING) {
+        /* nothing comes behind the close, and nothing before ready */
         replay->state = NGX_HTTP_DELTA_REPLAY_DONE;
         return;
     }
@@ -481,7 +482,9 @@ ngx_http_delta_replay_queue(ngx_http_delta_session_t *s,
             continue;
         }
 
-        if (ngx_http_delta_event_frame(events[i], s->format, log) == NULL) {
+        if (ngx_http_delta_queue_full(s)
+            || ngx_http_delta_event_frame(events[i], s->format, log) == NULL)
+        {
             return NGX_BUSY;
         }
 

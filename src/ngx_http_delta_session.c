@@ -509,6 +509,10 @@ ngx_http_delta_session_resumed(ngx_http_delta_session_t *s)
     if (!s->welcomed) {
         s->welcomed = 1;
         ngx_http_delta_say_ready(s);
+
+        if (s->state == NGX_HTTP_DELTA_CLOSING) {
+            return;
+        }
     }
 
     if (s->resume) {
@@ -591,14 +595,19 @@ void
 ngx_http_delta_session_push(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event)
 {
-    ngx_int_t  rc;
+    /* what a full replay leaves to say, ready and resyncs, is little */
 
-    rc = ngx_http_delta_queue_push(s, event);
+    if (event && ngx_http_delta_queue_full(s)
+        && s->state != NGX_HTTP_DELTA_REPLAYING
+        && s->state != NGX_HTTP_DELTA_CLOSING)
+    {
+        ngx_http_delta_event_release(event);
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_SLOW);
+        return;
+    }
 
-    if (rc != NGX_OK) {
-        ngx_http_delta_session_close(s, rc == NGX_DECLINED
-                                        ? NGX_HTTP_DELTA_CLOSE_SLOW
-                                        : NGX_HTTP_DELTA_CLOSE_INTERNAL);
+    if (ngx_http_delta_queue_push(s, event) != NGX_OK) {
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
     }
 }
 

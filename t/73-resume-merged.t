@@ -1,0 +1,76 @@
+#!/usr/bin/perl
+
+# Copyright (C) Delta contributors
+
+# Coming back to more than the queue takes.
+
+use Delta;
+
+my $t = Delta->new;
+my @rooms = map { "room:$_" } 0 .. 9;
+
+$t->start_redis;
+$t->redis('SADD', 'user:ben:rooms', 0 .. 9);
+
+$t->start_nginx($t->conf(
+    http => 'delta_redis %%REDIS%%;
+             delta_user $arg_user;
+             delta_limit rate=6000r/m;',
+    server => 'location = /small {
+            delta_gateway;
+            delta_queue events=20;
+            delta_subscribe room:* from=user:$delta_user:rooms;
+        }'));
+
+wait_for(sub { eval { $t->redis('FCALL_RO', 'delta_version', 0) } })
+    or die 'the function library is not there';
+
+my %id;
+
+for my $n (0 .. 15) {
+    push @{ $id{$_} }, publish($_, note => { n => $n }) for @rooms;
+}
+
+
+# What a full queue leaves to say is said: ready and the resyncs.
+
+for my $open (sub { $t->ws("/small?user=ben&$_[0]") },
+              sub { $t->sse("/small?user=ben&$_[0]") })
+{
+    my $client = $open->('at=' . join '%2C', map { "$_%3D$id{$_}[0]" } @rooms);
+    my %got;
+
+    is($client->read_json->{t}, 'ready', 'ready comes first');
+
+    while (keys %got < 10) {
+        my $event = $client->read_json // last;
+        my $name = $event->{c} // $event->{d}{channel};
+        push @{ $got{$name} }, $event->{d}{n} // $event->{d}{reason};
+        delete $got{$name}, last if $event->{t} eq 'close';
+    }
+
+    # the rest of what was begun
+    for my $name (grep { $got{$_}[0] ne 'too_many' } sort keys %got) {
+        push @{ $got{$name} }, $client->read_json->{d}{n}
+            while @{ $got{$name} } < 15;
+    }
+
+    my @whole = grep { "@{ $got{$_} }" eq join ' ', 1 .. 15 } keys %got;
+    my @many = grep { "@{ $got{$_} }" eq 'too_many' } keys %got;
+
+    is(@whole . ' ' . @many, '1 9', 'one channel, and nine to fetch');
+
+    $t->redis('PUBLISH', $rooms[0], '{"t":"note","d":{"n":16}}');
+    is($client->read_json->{d}{n}, 16, 'then what is live');
+    $client->disconnect;
+}
+
+
+done_testing;
+
+
+sub publish {
+    my ($channel, $kind, $d) = @_;
+
+    return $t->publish($channel, { t => $kind, d => $d });
+}
