@@ -458,6 +458,7 @@ struct ngx_http_delta_session_s {
     ngx_http_delta_state_e       state;
     unsigned                     welcomed:1;    /* ready was sent */
     unsigned                     resynced:1;
+    unsigned                     again:1;   /* some may be known: see replay */
     unsigned                     news:2;    /* sse: cursors still to send */
     unsigned                     queued:1;  /* in the worker's flush */
     unsigned                     close_sent:1;

@@ -240,6 +240,10 @@ ngx_http_delta_queue_sent(ngx_http_delta_session_t *s, size_t n)
         s->inflight -= (s->inflight != 0);
         ngx_http_delta_ring_pop(&s->out, frame->len);
     }
+
+    if (s->out.count == 0 && s->state == NGX_HTTP_DELTA_LIVE) {
+        s->again = 0;
+    }
 }
 
 

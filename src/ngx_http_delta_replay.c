@@ -34,6 +34,7 @@ struct ngx_http_delta_replay_s {
     unsigned                     slow:1;    /* the session fell behind */
     unsigned                     lost:1;    /* what is in no log */
     unsigned                     asked:1;   /* for by the client */
+    unsigned                     again:1;   /* the client may know some */
 };
 
 
@@ -87,6 +88,7 @@ ngx_http_delta_replay_add(ngx_http_delta_session_t *s, ngx_uint_t sub,
     replay->wait.after = *after;
     replay->wait.exact = exact;
     replay->cursor = *cursor;
+    replay->again = !exact;
 
     return NGX_OK;
 }
@@ -230,6 +232,7 @@ ngx_http_delta_replay_owe(ngx_http_delta_session_t *s,
         replay->wait.after = event->before;
         replay->wait.exact = event->exact;
         replay->cursor = event->before;
+        replay->again |= s->again;
     }
 
     ngx_http_delta_replay_behind(s, event->channel, 1);
@@ -408,7 +411,7 @@ ngx_http_delta_replay_push(ngx_http_delta_replay_t *replay)
     held = ngx_http_delta_window_first(channel);
 
     if (held
-        && (!replay->wait.exact
+        && (replay->again
             || delta_position_compare(replay->wait.after, held->position)
                >= 0))
     {
@@ -442,6 +445,8 @@ ngx_http_delta_replay_push(ngx_http_delta_replay_t *replay)
 
     replay->last = events[n - 1]->position;
 
+    s->again |= replay->again;
+
     if (!replay->slow && channel->wait == 0) {
         return ngx_http_delta_replay_queue(s, events, n);
     }
@@ -452,8 +457,13 @@ ngx_http_delta_replay_push(ngx_http_delta_replay_t *replay)
         return NGX_BUSY;
     }
 
-    n = ngx_http_delta_window_reduce(channel, events, n,
-                                     !replay->wait.exact, reduced);
+    /*
+     * What has no id cannot be told from what the client knows, and would
+     * undo what came after it there.
+     */
+
+    n = ngx_http_delta_window_reduce(channel, events, n, replay->again,
+                                     reduced);
 
     rc = ngx_http_delta_replay_queue(s, reduced, n);
 
@@ -500,6 +510,7 @@ ngx_http_delta_replay_queue(ngx_http_delta_session_t *s,
 
     return NGX_OK;
 }
+
 
 ngx_uint_t
 ngx_http_delta_replay_seen(ngx_http_delta_session_t *s,

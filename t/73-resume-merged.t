@@ -2,7 +2,8 @@
 
 # Copyright (C) Delta contributors
 
-# Coming back to more than the queue takes.
+# Coming back to more than the queue takes, and to channels whose events are
+# merged.
 
 use Delta;
 
@@ -11,15 +12,21 @@ my @rooms = map { "room:$_" } 0 .. 9;
 
 $t->start_redis;
 $t->redis('SADD', 'user:ben:rooms', 0 .. 9);
+$t->redis('SADD', 'user:ben:merged', 'one');
 
 $t->start_nginx($t->conf(
     http => 'delta_redis %%REDIS%%;
+             delta_channel merged:* window=50ms;
              delta_user $arg_user;
              delta_limit rate=6000r/m;',
     server => 'location = /small {
             delta_gateway;
             delta_queue events=20;
             delta_subscribe room:* from=user:$delta_user:rooms;
+        }
+        location = /merged {
+            delta_gateway;
+            delta_subscribe merged:* from=user:$delta_user:merged;
         }'));
 
 wait_for(sub { eval { $t->redis('FCALL_RO', 'delta_version', 0) } })
@@ -66,6 +73,30 @@ for my $open (sub { $t->ws("/small?user=ben&$_[0]") },
 }
 
 
+# Who says a position gets what came after it merged; who says a cursor gets
+# it as it was, as he may know some of it and must be able to tell.
+
+my $ws = $t->ws('/merged?user=ben');
+$ws->read_until('ready');
+
+my $before = publish('merged:one', note => { n => 0 });
+my $cursor = wait_for(sub {
+    $ws->send_json({ t => 'heartbeat' });
+    my $now = $ws->read_until('heartbeat_ack')->{d}{cursor} // '';
+    return $now if $now =~ /\.(\d+)$/ && $1 >= ($before =~ /^(\d+)/)[0];
+});
+ok($cursor, 'a cursor');
+$ws->disconnect;
+
+patch(@$_) for [ 1, 1 ], [ 2, 1 ], [ 1, 2 ];
+publish('merged:one', note => { n => 1 });
+patch(2, 2);
+
+is(resumed("at=merged%3Aone%3D$before"), '2:1 1:2+ note+ 2:2+',
+   'merged, behind a position: one comes without an id');
+is(resumed("since=$cursor"), '1:1+ 2:1+ 1:2+ note+ 2:2+',
+   'not merged, behind a cursor: all have their ids');
+
 done_testing;
 
 
@@ -73,4 +104,35 @@ sub publish {
     my ($channel, $kind, $d) = @_;
 
     return $t->publish($channel, { t => $kind, d => $d });
+}
+
+
+sub patch {
+    my ($entity, $value) = @_;
+
+    publish('merged:one', patch => { entity_type => 'e', entity_id => "$entity",
+                                     diff => { k => $value } });
+}
+
+
+# Entity and value, + for an id, of all from the first patch to the last.
+
+sub resumed {
+    my ($query) = @_;
+
+    my $client = $t->ws("/merged?user=ben&$query");
+    my @got;
+
+    while (!@got || $got[-1] ne '2:2+') {
+        my $event = $client->read_json // last;
+        my $d = $event->{d};
+        my $id = $event->{id} ? '+' : '';
+
+        push @got, "$d->{entity_id}:$d->{diff}{k}$id" if $event->{t} eq 'patch';
+        push @got, "note$id" if $event->{t} eq 'note' && $d->{n};
+    }
+
+    $client->disconnect;
+
+    return join ' ', @got;
 }
