@@ -232,7 +232,7 @@ ngx_http_delta_replay_owe(ngx_http_delta_session_t *s,
         replay->wait.after = event->before;
         replay->wait.exact = event->exact;
         replay->cursor = event->before;
-        replay->again |= s->again;
+        replay->again |= s->again || !event->exact;
     }
 
     ngx_http_delta_replay_behind(s, event->channel, 1);
