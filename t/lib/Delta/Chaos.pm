@@ -23,7 +23,9 @@ use Time::HiRes qw(time);
 
 my $RATE = 600;                         # events a second
 my $LITTLE = 40;                        # replay= of the channels little:*
-my @CHANNELS = (map({ "ch:c$_" } 0 .. 10), map({ "little:l$_" } 0 .. 2));
+my %KINDS = (ch => 7, merged => 4, little => 3);
+my @CHANNELS = map { my $kind = $_; map { "$kind:$_" } 0 .. $KINDS{$kind} - 1 }
+    qw(ch merged little);
 
 
 sub new {
@@ -87,11 +89,11 @@ delta_redis redis://127.0.0.1:%%PORT_2%% read_timeout=500ms
 delta_jwt_key_file jwks.json;
 delta_jwt;
 delta_channel ch:* replay=3000;
-delta_channel ch:c0 replay=3000 window=50ms;
-delta_channel ch:c2 replay=3000 window=200ms max=20;
-delta_drain 2s;
+delta_channel merged:* replay=3000 window=150ms max=10;
 delta_channel little:* replay=$LITTLE;
-delta_subscribe ch:* from=user:\$delta_user:channels;
+delta_drain 2s;
+delta_subscribe ch:* from=user:\$delta_user:ch;
+delta_subscribe merged:* from=user:\$delta_user:merged;
 delta_subscribe little:* from=user:\$delta_user:little;
 delta_limit rate=6000r/m;
 delta_queue bytes=8m events=20000;
@@ -126,9 +128,9 @@ sub people {
             : @order[ 0 .. int $random->number(4) ];
         my $user = "u$i";
 
-        for my $kind ([ ch => 'channels' ], [ little => 'little' ]) {
-            my @ids = map { /^$kind->[0]:(.*)/ ? $1 : () } @mine;
-            push @{ $self->{sets} }, [ 'SADD', "user:$user:$kind->[1]", @ids ]
+        for my $kind (sort keys %KINDS) {
+            my @ids = map { /^$kind:(.*)/ ? $1 : () } @mine;
+            push @{ $self->{sets} }, [ 'SADD', "user:$user:$kind", @ids ]
                 if @ids;
         }
 
@@ -307,6 +309,9 @@ sub judge {
     }
 
     $self->write_journal;
+
+    # who does not answer keeps nginx from ending
+    $_->disconnect('the end') for @{ $self->{clients} };
 }
 
 

@@ -415,9 +415,9 @@ sub message {
 
     $self->{patience} = time + 8;
 
-    return $self->event($2, $3 << 20 | $4, $1, $5)
+    return $self->event($2, $3, $1, $4)
         if $text =~ /^\{"v":1,"t":"(note|patch)","c":"([^"]+)",
-                     "id":"(\d+)-(\d+)","d":(.*)\}$/x;
+                     (?:"id":"(\d+-\d+)",)?"d":(.*)\}$/x;
 
     my $data = eval { $json->decode($text) };
     my $t = $data->{t} // '';
@@ -426,9 +426,6 @@ sub message {
                     reconnect => sub { $_[0]{after_ms} = $_[1]{after_ms};
                                        $_[0]->count('told to reconnect') },
                     resumed => sub { } }->{$t};
-
-    return $self->partial($data->{c}, $text =~ /"d":(.*)\}$/)
-        if $t eq 'patch' && defined $data->{c};
 
     return $self->wrong('protocol', substr $text, 0, 200) unless $handler;
 
@@ -510,12 +507,15 @@ sub resync {
 
 
 sub event {
-    my ($self, $channel, $number, $t, $d) = @_;
+    my ($self, $channel, $id, $t, $d) = @_;
 
     if ($self->{state} ne 'open' || !$self->{mine}{$channel}) {
         return $self->wrong('protocol', "$channel: an event unasked for");
     }
 
+    return $self->part($channel, $t, $d) if !defined $id;
+
+    my $number = Delta::Chaos::Record::number($id);
     my $order = $self->{order}{$channel} // 0;
 
     # what was replayed may come once more, live, if it was logged meanwhile
@@ -540,8 +540,7 @@ sub event {
     @{ $self->{$_} }{$channel} = $number for qw(last position);
     $self->count('deliveries');
 
-    $d ne $self->{record}{d}[$g] ? $self->{merged}{$g} = $d
-                                 : delete $self->{merged}{$g};
+    $self->{merged}{$g} = $d if $d ne $self->{record}{d}[$g];
     push @{ $self->{seen}{$channel} }, $g
         unless $self->{break} && $self->{break}->($self, $channel, $g);
 
@@ -550,22 +549,19 @@ sub event {
 }
 
 
-# A merged patch before which something is still to come: it is good for now,
-# but no place to come back to.
+# A merged patch before which something is still to come: it is applied, and
+# changes no position.
 
-sub partial {
-    my ($self, $channel, $d) = @_;
+sub part {
+    my ($self, $channel, $t, $d) = @_;
 
-    my ($g) = $d =~ /"g":(\d+)/;
+    my $g = $self->{record}->claimed($self->{name}, $channel, $t, $d)
+        // return;
 
-    return $self->wrong('protocol', "$channel: an event unasked for")
-        if $self->{state} ne 'open' || !$self->{mine}{$channel};
-    return $self->wrong('unknown', "$channel: $d")
-        if !defined $g || ($self->{record}{channel}[$g] // '') ne $channel;
+    $self->wrong('protocol', "$channel: no id: $t $d") if $t ne 'patch';
 
-    $self->count('merged, without an id');
-    $self->{merged}{$g} = $d;
-    push @{ $self->{seen}{$channel} }, "P$g";
+    $self->count('without an id');
+    push @{ $self->{seen}{$channel} }, "P$g $d";
 }
 
 

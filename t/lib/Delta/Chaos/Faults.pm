@@ -164,21 +164,7 @@ sub excuse {
         return $fault->{kind};
     }
 
-    return $reason eq 'epoch_changed' ? $self->nobody_left
-        : $reason eq 'history_gap'
-          && $now - $client->{connected} < 3 * $Delta::SLOW
-          && $self->link_failed($now - 3 * $Delta::SLOW) ? 'replay cut off'
-        : undef;
-}
-
-
-# Whether the link to Redis failed, or had not come back, since then.
-
-sub link_failed {
-    my ($self, $since) = @_;
-
-    return scalar grep { $_->{end} >= $since && $REDIS{ $_->{kind} }
-                         && $_->{kind} ne 'trim' } @{ $self->{happened} };
+    return $reason eq 'epoch_changed' ? $self->nobody_left : undef;
 }
 
 

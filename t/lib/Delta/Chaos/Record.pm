@@ -8,14 +8,13 @@ package Delta::Chaos::Record;
 # Redis's answer.  What a client has seen of a channel is a list of
 #
 #   g         the event was accepted
+#   "P<g> d"  a merged patch without an id, its last part is g
 #   -g        a resync: whatever was made up to g has been fetched anew
 #   "K<ms>"   a cursor: all up to ms was sent before it
-#   "P<g>"    merged patches up to that one came without an id: for good, if
-#             what follows goes on behind them, else they come again
 #
 # Each id must be in the list, in order.  What is jumped over must be covered
-# by a resync just before, or, if it is a patch, be part of the next patch of
-# its entity, with no unmergeable event in between.
+# by a resync just before, or, if it is a patch, be part of this patch, or of
+# one without an id before it, with no unmergeable event in between.
 
 use strict;
 use warnings;
@@ -100,15 +99,7 @@ sub answered {
 sub received {
     my ($self, $who, $channel, $number, $t, $d) = @_;
 
-    my ($g) = $d =~ /"[gn]":(\d+)/;
-
-    if (!defined $g || $g > $self->{g}
-        || $self->{channel}[$g] ne $channel
-        || ($t eq 'note') != !defined $self->{entity}[$g])
-    {
-        $self->wrong('unknown', "$who: $channel: $t $d");
-        return;
-    }
+    my $g = $self->claimed($who, $channel, $t, $d) // return;
 
     my $known = $self->{id}[$g] // $self->{claimed}[$g];
 
@@ -122,6 +113,25 @@ sub received {
 
     if ($d ne $self->{d}[$g] && $t eq 'note') {
         $self->wrong('content', "$who: $channel: $d");
+    }
+
+    return $g;
+}
+
+
+# The event that this claims to be, or to be the last part of.
+
+sub claimed {
+    my ($self, $who, $channel, $t, $d) = @_;
+
+    my ($g) = $d =~ /"[gn]":(\d+)/;
+
+    if (!defined $g || $g > $self->{g}
+        || $self->{channel}[$g] ne $channel
+        || ($t eq 'note') != !defined $self->{entity}[$g])
+    {
+        $self->wrong('unknown', "$who: $channel: $t $d");
+        return;
     }
 
     return $g;
@@ -159,7 +169,7 @@ sub verify {
     my $order = $self->{order}{$channel} || [];
     my ($entity, $id, $rank) = @$self{qw(entity id rank)};
 
-    my ($next, $covered, %open, %state) = (0, 0);
+    my ($next, $covered, %state, %early) = (0, 0);
 
     my $lost = sub {
         my ($kind, $why, @g) = @_;
@@ -168,62 +178,72 @@ sub verify {
             @g > 6 ? '… ' . @g . ' in all' : ());
     };
 
-    for my $item ($self->story($seen)) {
+    # what is still to come of those before this one
+    my $missing = sub {
+        my ($end) = @_;
+        return grep { $_ > $covered && !$early{$_} } @$order[ $next .. $end ];
+    };
+
+    for my $item (@$seen) {
         if ($item =~ /^K(\d+)/) {
             my $end = ($1 + 1) << 20;
-            my @early = grep { $_ > $covered } map { @$_ } values %open;
+            my $i = $next;
 
-            for (my $i = $next; $i < @$order; $i++) {
-                last if $id->[ $order->[$i] ] >= $end;
-                push @early, $order->[$i] if $order->[$i] > $covered;
-            }
+            $i++ while $i < @$order && $id->[ $order->[$i] ] < $end;
 
+            my @early = $missing->($i - 1);
             $lost->('cursor', "not sent before cursor $1", @early) if @early;
             next;
         }
 
-        if ($item <= 0) {
+        if ($item =~ /^-|^0/) {
             $covered = -$item;
-            %open = ();
             %state = $self->state($channel, $covered);
             next;
         }
 
-        my @skipped = grep { $_ > $covered }
-            @$order[ $next .. $rank->[$item] - 1 ];
-        my @gone = grep { !defined $entity->[$_] } @skipped;
+        my ($g, $d) = $item =~ /^P(\d+) (.*)/;
+        my $part = defined $d;
 
-        push @{ $open{ $entity->[$_] } }, $_
-            for grep { defined $entity->[$_] } @skipped;
+        $g //= $item;
+        $d //= $merged->{$g} // $self->{d}[$g];
 
-        if (defined(my $name = $entity->[$item])) {
-            my @parts = @{ delete $open{$name} || [] };
-            my $d = $merged->{$item} // $self->{d}[$item];
+        # a part may come again, and late, after another connection
+        my @before = $missing->($rank->[$g] - 1);
+        my $name = $entity->[$g];
+        my (@parts, @gone);
 
-            if (@parts || defined $merged->{$item}) {
-                $self->{merged}++;
+        for my $one (@before) {
+            my $mine = defined $name && ($entity->[$one] // '') eq $name;
 
-                if (!$self->fits($order, $d, @parts, $item)) {
-                    push @gone, @parts;
-                    $self->wrong('content', "$who: $channel: $item: $d");
-                }
-            }
-
-            apply($state{$name} ||= {}, $d);
-
-        } else {
-            push @gone, map { @$_ } values %open;
-            %open = ();
+            $mine ? push @parts, $one
+                : push @gone, grep { !$part || !defined $entity->[$_] } $one;
         }
 
-        $lost->('lost', "before $item=" . text($id->[$item]), @gone) if @gone;
+        if (defined $name && (@parts || $d ne $self->{d}[$g])) {
+            $self->{merged}++;
 
-        $next = $rank->[$item] + 1;
+            if (!$self->fits($order, $d, @parts, $g)) {
+                push @gone, @parts;
+                $self->wrong('content', "$who: $channel: $item: $d, parts "
+                                        . "@parts");
+            }
+        }
+
+        apply($state{$name} ||= {}, $d) if defined $name;
+
+        $lost->('lost', "before $g=" . text($id->[$g]), @gone) if @gone;
+
+        if ($part) {
+            @early{ @parts, $g } = (1) x (@parts + 1);
+            next;
+        }
+
+        $next = $rank->[$g] + 1;
         $covered = 0;
     }
 
-    my @tail = grep { $_ > $covered } map({ @$_ } values %open),
-        @$order[ $next .. $#$order ];
+    my @tail = $missing->($#$order);
 
     $lost->('lost', 'at the end', @tail) if @tail;
 
@@ -232,33 +252,6 @@ sub verify {
                         ne $json->encode($state{$_} || {}) } sort keys %truth;
 
     $self->wrong('state', "$who: $channel: entities @differ") if @differ;
-}
-
-
-# Without what came again.
-
-sub story {
-    my ($self, $seen) = @_;
-
-    my $rank = $self->{rank};
-    my (@story, @partial);
-
-    for my $item (@$seen) {
-        my ($partial, $g) = $item =~ /^(P?)(\d+)/;
-
-        if (defined $g
-            && grep { $rank->[ $story[$_] ] >= $rank->[$g] } @partial)
-        {
-            @story[@partial] = (undef) x @partial;
-            @partial = ();
-        }
-
-        @partial = () if !$partial && $item !~ /^K/;
-        push @story, $g // $item;
-        push @partial, $#story if $partial;
-    }
-
-    return grep { defined } @story;
 }
 
 
