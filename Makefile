@@ -4,6 +4,7 @@
 #                               DELTA_WORLD=: without the world that ticks
 #   make test [TESTS="t/…"]     all tests; ASAN=1: with the sanitizers
 #   make build upstream         the module and the reference upstream
+#   make contract               what is made of conf/events.json
 #   make bench                  latency and CPU of a delivery
 #   make client                 the client library, bundled, and its sizes
 #   make storm [N=2000]         so many clients come back at once
