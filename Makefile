@@ -72,8 +72,8 @@ PACKAGES += $(CLIENT_DEPS)
 endif
 
 
-.PHONY: build upstream run test bench storm client install deb flavours deps \
-        clean FORCE
+.PHONY: build upstream run test bench contract storm client install deb \
+        flavours deps clean FORCE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := build
 
@@ -90,6 +90,9 @@ test: build upstream $(if $(filter build/asan,$(BUILD)),$(BUILD)/noclose.so)
 
 bench: build upstream
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/delivery
+
+contract:
+	@perl src/contract/generate.pl
 
 client: | deps
 	@t/bin/client-size

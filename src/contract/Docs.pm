@@ -2,7 +2,7 @@ package Docs;
 
 # Copyright (C) Delta contributors
 
-# docs/GATEWAY_EVENTS.md: events.in.md with the tables put in.
+# docs/GATEWAY_EVENTS.md: events.md.in with the tables put in.
 
 use strict;
 use warnings;

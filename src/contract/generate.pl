@@ -23,7 +23,7 @@ my $c = Contract->new('conf/events.json');
 
 my %made = (
     'docs/GATEWAY_EVENTS.md'
-        => Docs->generate($c, 'src/contract/events.in.md'),
+        => Docs->generate($c, 'src/contract/events.md.in'),
     'src/client/contract/events.js' => Client->data($c),
     'src/client/contract/index.d.ts' => Client->types($c),
     'src/publisher/delta_events.h' => Publisher->header($c),
