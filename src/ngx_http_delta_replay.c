@@ -53,6 +53,8 @@ static void ngx_http_delta_replay_serve(ngx_http_delta_replay_t *replay,
 static ngx_int_t ngx_http_delta_replay_push(ngx_http_delta_replay_t *replay);
 static ngx_int_t ngx_http_delta_replay_queue(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t **events, ngx_uint_t n);
+static void ngx_http_delta_replay_ignore(ngx_http_delta_session_t *s,
+    ngx_http_delta_event_t *event);
 static void ngx_http_delta_replay_behind(ngx_http_delta_session_t *s,
     ngx_http_delta_channel_t *channel, ngx_uint_t behind);
 
@@ -513,6 +515,18 @@ ngx_http_delta_replay_queue(ngx_http_delta_session_t *s,
 
 
 ngx_uint_t
+ngx_http_delta_replay_done(ngx_http_delta_session_t *s,
+    ngx_http_delta_channel_t *channel)
+{
+    ngx_http_delta_replay_t  *replay;
+
+    replay = ngx_http_delta_replay_find(s, channel);
+
+    return replay && replay->state == NGX_HTTP_DELTA_REPLAY_DONE;
+}
+
+
+ngx_uint_t
 ngx_http_delta_replay_seen(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event)
 {
@@ -574,6 +588,21 @@ ngx_http_delta_replay_abandon(ngx_http_delta_session_t *s)
     }
 
     s->pending = 0;
+}
+
+
+void
+ngx_http_delta_replay_restart(ngx_http_delta_session_t *s)
+{
+    ngx_http_delta_replay_forget(s);
+    ngx_http_delta_queue_drop(s, ngx_http_delta_replay_ignore);
+}
+
+
+static void
+ngx_http_delta_replay_ignore(ngx_http_delta_session_t *s,
+    ngx_http_delta_event_t *event)
+{
 }
 
 

@@ -41,12 +41,22 @@ void ngx_http_delta_replay_drained(ngx_http_delta_session_t *s);
 /* Whether something is still owed. */
 ngx_uint_t ngx_http_delta_replay_owes(ngx_http_delta_session_t *s);
 
+/* Whether what was owed of the channel has been queued. */
+ngx_uint_t ngx_http_delta_replay_done(ngx_http_delta_session_t *s,
+    ngx_http_delta_channel_t *channel);
+
 /* Whether the event was replayed already. */
 ngx_uint_t ngx_http_delta_replay_seen(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);
 
 /* The link is down: what has not been answered is asked again at the start. */
 void ngx_http_delta_replay_abandon(ngx_http_delta_session_t *s);
+
+/*
+ * The link is down, and ready was not sent: what was found so far is dropped,
+ * as nothing proves any more that the rest follows it.
+ */
+void ngx_http_delta_replay_restart(ngx_http_delta_session_t *s);
 
 /*
  * The session is live: forgets all replays but of channels whose live events

@@ -396,7 +396,12 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
         s = ngx_queue_data(q, ngx_http_delta_session_t, queue);
         s->unacked = s->nsubs;
 
-        ngx_http_delta_replay_abandon(s);
+        if (s->welcomed) {
+            ngx_http_delta_replay_abandon(s);
+
+        } else {
+            ngx_http_delta_replay_restart(s);
+        }
 
         if (s->state == NGX_HTTP_DELTA_LIVE && s->out.count == 0) {
             s->cursor = ngx_http_delta_resume_cursor(s);
@@ -556,7 +561,7 @@ ngx_http_delta_session_unproven(ngx_http_delta_channel_t *channel)
         if (channel->control) {
             ngx_http_delta_control_lost(s);
 
-        } else if (s->welcomed) {
+        } else if (s->welcomed || ngx_http_delta_replay_done(s, channel)) {
             ngx_http_delta_say_resync(s, &channel->name,
                                       NGX_HTTP_DELTA_RESYNC_GAP);
         }
