@@ -12,6 +12,7 @@ package Delta::Proxy;
 #   swallow   nothing moves, in neither direction; new connections hang
 #   mute      the same, but only from the target to the client
 #   deaf      the same, but only where the client has subscribed
+#   unread    a connection on which a log is to be read is dead from there on
 #   forget    the connections of now are dead for ever, new ones are served
 #   reset     half of what the target says next, then all are reset; as forget
 
@@ -104,7 +105,7 @@ sub order {
     my ($self, $order) = @_;
 
     my %mode = (p => 'pass', s => 'swallow', m => 'mute', r => 'reset',
-                d => 'deaf');
+                d => 'deaf', u => 'unread');
 
     $self->{mode} = $mode{$order} // 'pass';
 
@@ -142,6 +143,9 @@ sub forward {
         syswrite $one->{other}, substr $bytes, 0, length($bytes) / 2;
         $self->drop($_, 1) for keys %{ $self->{peer} };
         $self->{mode} = 'pass';
+
+    } elsif ($self->{mode} eq 'unread' && $bytes =~ /delta_log/) {
+        $_->{dead} = 1 for $one, $self->{peer}{ fileno $one->{other} };
 
     } else {
         $self->{peer}{ fileno $one->{other} }{subscribed} = 1
