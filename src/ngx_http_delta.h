@@ -356,6 +356,7 @@ struct ngx_http_delta_event_s {
     unsigned                     partial:1; /* not all up to position went out
                                                before: says no id */
     unsigned                     claims:1;  /* tells a cursor */
+    unsigned                     resync:1;
 };
 
 

@@ -78,11 +78,15 @@ ngx_int_t
 ngx_http_delta_queue_push(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event)
 {
+    ngx_http_delta_frame_t  *frame;
+
     if (event == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_http_delta_ring_put(&s->out, event, event->frames->len,
+    frame = ngx_http_delta_event_find(event, s->format);
+
+    if (ngx_http_delta_ring_put(&s->out, event, frame->len,
                                 s->hub->worker->log)
         != NGX_OK)
     {
@@ -168,7 +172,8 @@ ngx_http_delta_queue_drop(ngx_http_delta_session_t *s,
             event = ngx_http_delta_ring_at(ring, i)->event;
 
             if ((ring == &s->out && i < s->inflight)
-                || (event->channel == NULL && !event->claims))
+                || (event->channel == NULL && !event->claims
+                    && (dropped || !event->resync)))
             {
                 *ngx_http_delta_ring_at(ring, n) =
                                              *ngx_http_delta_ring_at(ring, i);
@@ -176,7 +181,7 @@ ngx_http_delta_queue_drop(ngx_http_delta_session_t *s,
                 continue;
             }
 
-            if (event->channel) {
+            if (event->channel && dropped) {
                 dropped(s, event);
             }
 

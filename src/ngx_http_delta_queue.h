@@ -50,7 +50,8 @@ void ngx_http_delta_queue_purge(ngx_http_delta_session_t *s,
 
 /*
  * Takes every channel's event, and every cursor, out of what is queued and
- * parked, but for what is in flight; dropped() is told of each event.
+ * parked, but for what is in flight; dropped() is told of each event.  NULL:
+ * takes resyncs, too.
  */
 typedef void (*ngx_http_delta_dropped_pt)(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t *event);

@@ -53,8 +53,6 @@ static void ngx_http_delta_replay_serve(ngx_http_delta_replay_t *replay,
 static ngx_int_t ngx_http_delta_replay_push(ngx_http_delta_replay_t *replay);
 static ngx_int_t ngx_http_delta_replay_queue(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t **events, ngx_uint_t n);
-static void ngx_http_delta_replay_ignore(ngx_http_delta_session_t *s,
-    ngx_http_delta_event_t *event);
 static void ngx_http_delta_replay_behind(ngx_http_delta_session_t *s,
     ngx_http_delta_channel_t *channel, ngx_uint_t behind);
 
@@ -595,14 +593,7 @@ void
 ngx_http_delta_replay_restart(ngx_http_delta_session_t *s)
 {
     ngx_http_delta_replay_forget(s);
-    ngx_http_delta_queue_drop(s, ngx_http_delta_replay_ignore);
-}
-
-
-static void
-ngx_http_delta_replay_ignore(ngx_http_delta_session_t *s,
-    ngx_http_delta_event_t *event)
-{
+    ngx_http_delta_queue_drop(s, NULL);
 }
 
 

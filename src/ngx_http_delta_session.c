@@ -591,6 +591,7 @@ ngx_http_delta_session_send(ngx_http_delta_session_t *s, const char *t,
     if (event) {
         /* it tells where the stream is, as ready and resync do not */
         event->claims = (ngx_strcmp(t, "heartbeat_ack") == 0);
+        event->resync = (ngx_strcmp(t, "resync") == 0);
     }
 
     ngx_http_delta_session_push(s, event);
@@ -772,6 +773,11 @@ ngx_http_delta_session_finish(ngx_http_delta_session_t *s)
     s->close_sent = 1;
 
     ngx_http_delta_session_leave(s);
+
+    if (!s->welcomed) {
+        /* nothing comes before ready, and ready does not come any more */
+        ngx_http_delta_queue_drop(s, NULL);
+    }
 
     ngx_http_delta_wheel_schedule(s, ngx_time() + NGX_HTTP_DELTA_CLOSE_TIME);
 

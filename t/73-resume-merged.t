@@ -24,6 +24,15 @@ $t->start_nginx($t->conf(
             delta_queue events=20;
             delta_subscribe room:* from=user:$delta_user:rooms;
         }
+        location = /large {
+            delta_gateway;
+            delta_subscribe room:* from=user:$delta_user:rooms;
+        }
+        location = /bytes {
+            delta_gateway;
+            delta_queue bytes=2900;
+            delta_subscribe room:* from=user:$delta_user:rooms;
+        }
         location = /merged {
             delta_gateway;
             delta_subscribe merged:* from=user:$delta_user:merged;
@@ -71,6 +80,26 @@ for my $open (sub { $t->ws("/small?user=ben&$_[0]") },
     is($client->read_json->{d}{n}, 16, 'then what is live');
     $client->disconnect;
 }
+
+
+# What counts is what this client gets: a frame of SSE is longer.
+
+my @events = map { publish('room:0', note => { n => $_ }) } 1 .. 40;
+my $at = "at=room%3A0%3D$events[0]";
+
+for my $client ($t->sse("/large?user=ben&$at"), $t->ws("/large?user=ben&$at")) {
+    ok($client->read_until(sub { ($_[0]{d}{n} // 0) == 40 }),
+       'frames of both kinds are made');
+    $client->disconnect;
+}
+
+my $short = $t->ws("/bytes?user=ben&$at");
+my $long = $t->sse("/bytes?user=ben&$at");
+is($short->read_until(sub { $_[0]{t} ne 'ready' })->{t}, 'note',
+   'forty events are less than delta_queue');
+is($long->read_until(sub { $_[0]{t} ne 'ready' })->{t}, 'resync',
+   'and more, as a stream of SSE');
+$_->disconnect for $short, $long;
 
 
 # Who says a position gets what came after it merged; who says a cursor gets
