@@ -295,6 +295,12 @@ sub link_lost {
         my $at = publish('room:one');
         my $first = $n + 1;
         publish('room:one') for 1 .. 50;
+
+        # without its links the gateway takes nobody
+        my $there = $t->ws('/gateway?user=there');
+        ready($there);
+        $there->disconnect;
+
         kill 'STOP', $t->pid('redis');
         my @ws = map { $t->ws("/gateway?user=back$_&at=room:one%3D$at") }
             1 .. 5;
