@@ -65,10 +65,10 @@ static const delta_contract_word_t  delta_contract_scopes[] = {
 };
 
 static const delta_contract_word_t  delta_contract_merges[] = {
-    { "none", DELTA_CONTRACT_NONE },
-    { "patch", DELTA_CONTRACT_PATCH },
-    { "space", DELTA_CONTRACT_SPACE },
-    { "last", DELTA_CONTRACT_LAST },
+    { "none", DELTA_MERGE_NONE },
+    { "patch", DELTA_MERGE_PATCH },
+    { "space", DELTA_MERGE_SPACE },
+    { "last", DELTA_MERGE_LAST },
     { NULL, 0 }
 };
 
@@ -441,7 +441,7 @@ delta_contract_one(delta_contract_load_t *l, delta_contract_event_t *event,
     }
 
     len = delta_contract_down(l, "merge");
-    merge = DELTA_CONTRACT_NONE;
+    merge = DELTA_MERGE_NONE;
 
     if (json_object_get(value, "merge")
         && delta_contract_word(l, &merge, delta_contract_merges,

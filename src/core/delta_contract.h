@@ -24,7 +24,7 @@
 #define _DELTA_CONTRACT_H_INCLUDED_
 
 
-#include "delta_envelope.h"
+#include "delta_merge.h"
 
 
 #define DELTA_CONTRACT_TEXT     (4 << 20)   /* bytes of the contract */
@@ -39,7 +39,8 @@
 
 #define DELTA_CONTRACT_ERRORS(X)                                              \
     X(UNKNOWN, "unknown", "The contract does not know the type.")             \
-    X(INVALID, "invalid", "The event is not as the contract says.")
+    X(INVALID, "invalid", "The event is not as the contract says.")           \
+    X(PRIVILEGED, "privileged", "The event has a member nobody may see.")
 
 enum {
 #define X(name, label, text)  DELTA_CONTRACT_POS_##name,
@@ -64,15 +65,6 @@ enum {
 };
 
 
-/* How several of one channel become fewer. */
-typedef enum {
-    DELTA_CONTRACT_NONE = 0,
-    DELTA_CONTRACT_PATCH,
-    DELTA_CONTRACT_SPACE,
-    DELTA_CONTRACT_LAST
-} delta_contract_merge_t;
-
-
 typedef struct delta_contract_s       delta_contract_t;
 typedef struct delta_contract_node_s  delta_contract_node_t;
 
@@ -80,7 +72,7 @@ typedef struct {
     delta_str_t                   type;
     size_t                        index;    /* 0 to the number of events - 1 */
     unsigned                      scope;
-    delta_contract_merge_t        merge;
+    delta_merge_rule_t            merge;
     const delta_contract_node_t  *d;
 } delta_contract_event_t;
 
@@ -120,8 +112,8 @@ const delta_contract_event_t *delta_contract_find(
 /*
  * Holds an event that delta_event_parse() accepted against the contract, in
  * time proportional to its length and without memory.
- * Returns 1; DELTA_CONTRACT_EUNKNOWN; or DELTA_CONTRACT_EINVALID with *fault
- * set, its first fault.
+ * Returns 1; DELTA_CONTRACT_EUNKNOWN; or, with *fault set, its first fault,
+ * DELTA_CONTRACT_EINVALID or DELTA_CONTRACT_EPRIVILEGED.
  */
 int delta_contract_check(const delta_contract_t *contract,
     const delta_event_t *event, delta_contract_fault_t *fault);

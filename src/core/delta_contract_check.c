@@ -17,6 +17,7 @@ typedef struct {
     char                     *pointer;      /* written from its end */
     char                     *at;
     unsigned                  cut;
+    unsigned                  secret;       /* it is privileged */
 } delta_contract_scan_t;
 
 
@@ -74,6 +75,7 @@ delta_contract_validate(const delta_contract_t *contract,
     s.pointer = fault->pointer;
     s.at = fault->pointer + DELTA_CONTRACT_POINTER;
     s.cut = 0;
+    s.secret = 0;
 
     delta_contract_put(&s, "", 1);
 
@@ -92,7 +94,7 @@ delta_contract_validate(const delta_contract_t *contract,
     memmove(s.pointer, s.at, s.pointer + DELTA_CONTRACT_POINTER - s.at);
     fault->what = s.what;
 
-    return DELTA_CONTRACT_EINVALID;
+    return s.secret ? DELTA_CONTRACT_EPRIVILEGED : DELTA_CONTRACT_EINVALID;
 }
 
 
@@ -153,9 +155,11 @@ delta_contract_object(delta_contract_scan_t *s,
             seen |= (uint64_t) 1 << i;
 
         } else if (node->closed) {
+            s->secret = delta_contract_privileged(s->contract, name);
             rc = delta_contract_fail(s, "is not in the contract");
 
         } else if (delta_contract_privileged(s->contract, name)) {
+            s->secret = 1;
             rc = delta_contract_fail(s, "is privileged");
 
         } else {
@@ -269,6 +273,7 @@ delta_contract_open(delta_contract_scan_t *s, const delta_json_t *value)
             && delta_contract_text(&name, buf, sizeof(buf))
             && delta_contract_privileged(s->contract, name))
         {
+            s->secret = 1;
             delta_contract_fail(s, "is privileged");
 
         } else if (delta_contract_open(s, &member) == 0) {
