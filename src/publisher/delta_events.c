@@ -52,6 +52,10 @@ FIELDS(resync) = {
     FIELD(resync, STRING, channel, 0),
     FIELD(resync, STRING, reason, 0),
     FIELD(resync, STRING, cursor, 0),
+    FIELD(resync, INTEGER_AT, after_ms, 0),
+    FIELD(resync, INTEGER_AT, tick, 0),
+    FIELD(resync, INTEGER_AT, from, 0),
+    FIELD(resync, INTEGER_AT, to, 0),
 };
 
 EVENT(resync)
@@ -357,6 +361,7 @@ EVENT(space_delta)
 FIELDS(snapshot) = {
     FIELD(snapshot, INTEGER, tick, 1),
     FIELD(snapshot, JSON, changes, 1),
+    FIELD(snapshot, STRING, checksum, 0),
 };
 
 EVENT(snapshot)

@@ -41,6 +41,10 @@ typedef struct {
     const char        *channel;                /* or null, optional */
     const char        *reason;                 /* optional */
     const char        *cursor;                 /* optional */
+    const int64_t     *after_ms;               /* optional */
+    const int64_t     *tick;                   /* optional */
+    const int64_t     *from;                   /* optional */
+    const int64_t     *to;                     /* optional */
 } delta_events_resync_t;
 
 typedef struct {
@@ -288,6 +292,7 @@ typedef struct {
 typedef struct {
     int64_t            tick;
     const char        *changes;                /* JSON: object */
+    const char        *checksum;               /* optional */
 } delta_events_snapshot_t;
 
 

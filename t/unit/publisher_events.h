@@ -482,6 +482,7 @@ example_snapshot(char *out, size_t size)
                 "{\"entityMoved\":[{\"id\":\"npc1\",\"posi"
                 "tion\":{\"x\":3.5,\"y\":-2}}],\"entityRe"
                 "moved\":[\"npc4\"]}",
+            .checksum = "ec3720f0",
         });
 }
 

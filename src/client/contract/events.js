@@ -189,6 +189,10 @@ export const events = {
             channel: { type: ['string', 'null'], maxLength: 256 },
             reason: { '$ref': '#/$defs/word' },
             cursor: { '$ref': '#/$defs/cursor' },
+            after_ms: { '$ref': '#/$defs/count' },
+            tick: { '$ref': '#/$defs/count' },
+            from: { '$ref': '#/$defs/count' },
+            to: { '$ref': '#/$defs/count' },
         },
     },
     patch: {
@@ -664,6 +668,14 @@ export const events = {
                         items: { '$ref': '#/$defs/id' },
                     },
                 },
+            },
+            checksum: {
+                type: 'string',
+                minLength: 8,
+                maxLength: 8,
+                description:
+                    'Of what is visible behind the tick: eigh' +
+                    't hexadecimal digits.',
             },
         },
     },

@@ -86,6 +86,10 @@ export interface ResyncEvent {
     channel?: string | null
     reason?: string
     cursor?: string
+    after_ms?: number
+    tick?: number
+    from?: number
+    to?: number
 }
 
 /** Changed members of a user, guild or member as a merge patch (RFC 7396): null removes. A member's entity_id is <guild>/<user>, with guild_id and user_id beside it. An unknown entity is made of the patch. */
@@ -379,6 +383,7 @@ export interface SnapshotEvent {
         })[]
         entityRemoved?: string[]
     }
+    checksum?: string
 }
 
 /** Payloads by type. */
