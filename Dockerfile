@@ -22,7 +22,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 
 COPY --from=build /delta/build/ngx_http_delta_module.so \
         /usr/lib/nginx/modules/
-COPY conf/delta.conf /etc/nginx/delta.conf
+COPY conf/delta.conf conf/events.json /etc/nginx/
 
 RUN echo 'load_module modules/ngx_http_delta_module.so;' \
         > /etc/nginx/modules-enabled/50-mod-http-delta.conf \

@@ -38,6 +38,7 @@ typedef struct ngx_http_delta_replay_s   ngx_http_delta_replay_t;
 typedef struct ngx_http_delta_reading_s  ngx_http_delta_reading_t;
 typedef struct ngx_http_delta_resume_s   ngx_http_delta_resume_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
+typedef struct ngx_http_delta_contract_s  ngx_http_delta_contract_t;
 
 struct redisReply;
 struct redisReader;
@@ -110,6 +111,7 @@ typedef struct {
     ngx_array_t                  key_files; /* ngx_http_delta_key_file_t * */
     ngx_str_t                    library;   /* the Redis functions' text */
     size_t                       max_event;
+    ngx_http_delta_contract_t   *contract;  /* delta_contracts, or NULL */
     ngx_shm_zone_t              *zone;      /* of the metrics */
     ngx_uint_t                   gateways;  /* and others in need of Redis */
     size_t                       max_command;   /* greatest of all */
@@ -524,6 +526,7 @@ struct ngx_http_delta_worker_s {
     ngx_uint_t                   nhubs;
     ngx_http_delta_keys_t       *keys;
     ngx_http_delta_metrics_t    *metrics;
+    ngx_msec_t                  *complaints;    /* of dropped events */
     ngx_http_delta_admission_t  *admissions;
 
     ngx_queue_t                  dirty;     /* sessions with work to do */

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_contract.h"
 #include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_event.h"
 #include "ngx_http_delta_history.h"
@@ -31,8 +32,6 @@ static void ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub,
 static void ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub,
     ngx_str_t *key, ngx_str_t *payload);
 static void ngx_http_delta_channel_forget(ngx_http_delta_channel_t *channel);
-static void ngx_http_delta_channel_reject(ngx_http_delta_channel_t *channel,
-    int error);
 static ngx_int_t ngx_http_delta_channel_split(ngx_str_t *payload,
     delta_position_t *id, delta_position_t *previous, delta_str_t *json);
 
@@ -598,7 +597,7 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
     if (rc == NGX_ERROR) {
 
         if (channel->nmembers) {
-            ngx_http_delta_channel_reject(channel, DELTA_EVENT_EJSON);
+            ngx_http_delta_contract_reject(channel);
         }
 
     } else if (rc == NGX_DECLINED) {
@@ -620,7 +619,7 @@ ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
     const delta_position_t *position, const delta_position_t *previous,
     const delta_str_t *json)
 {
-    int                       rc;
+    ngx_int_t                 rc;
     delta_event_t             content;
     ngx_http_delta_hub_t     *hub;
     ngx_http_delta_event_t   *event;
@@ -629,32 +628,22 @@ ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
     hub = channel->hub;
     worker = hub->worker;
 
-    rc = (json->len > worker->conf->max_event)
-         ? 0 : delta_event_parse(&content, json->data, json->len);
-
-    if (rc <= 0 && channel->nmembers) {
-        ngx_http_delta_channel_reject(channel, rc);
-    }
+    rc = ngx_http_delta_contract_parse(channel, json, &content,
+                                       channel->nmembers == 0);
 
     if (channel->control) {
 
-        if (rc > 0) {
+        if (rc == NGX_OK) {
             hub->control(channel, &content);
         }
 
         return;
     }
 
-    if (rc <= 0) {
+    /* without content its place in the log is known all the same */
 
-        if (position == NULL) {
-            return;
-        }
-
-        /* its place in the log is known all the same */
-
-        content.t.data = content.d.data = "";
-        content.t.len = content.d.len = 0;
+    if (rc != NGX_OK && position == NULL) {
+        return;
     }
 
     event = ngx_http_delta_event_create(worker->log, channel, &content,
@@ -670,7 +659,7 @@ ngx_http_delta_channel_deliver(ngx_http_delta_channel_t *channel,
         ngx_http_delta_history_add(channel, event);
     }
 
-    if (rc > 0 && channel->nmembers) {
+    if (rc == NGX_OK && channel->nmembers) {
         ngx_http_delta_window_put(channel, event);
     }
 
@@ -692,32 +681,6 @@ ngx_http_delta_channel_fan_out(ngx_http_delta_channel_t *channel,
         member = &channel->members[i];
         hub->deliver(member->session, member->index, event);
     }
-}
-
-
-/* error 0: too long */
-
-static void
-ngx_http_delta_channel_reject(ngx_http_delta_channel_t *channel, int error)
-{
-    ngx_http_delta_worker_t  *worker;
-
-    worker = channel->hub->worker;
-
-    if (error == 0) {
-        ngx_log_error(NGX_LOG_WARN, worker->log, 0,
-                      "delta: dropped an event on \"%V\": "
-                      "over delta_max_event", &channel->name);
-        ngx_http_delta_metric(worker, DROPPED_SIZE, 1);
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_WARN, worker->log, 0,
-                  "delta: dropped an event on \"%V\": %s",
-                  &channel->name, delta_event_strerror(error));
-    ngx_http_delta_metric_at(worker,
-                             NGX_HTTP_DELTA_METRIC_DROPPED_JSON - 1 - error,
-                             1);
 }
 
 

@@ -17,6 +17,8 @@ char *ngx_http_delta_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_delta_conf_contracts(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_delta_conf_jwt(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_delta_conf_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta_history.h"
+#include "ngx_http_delta_contract.h"
 #include "ngx_http_delta_event.h"
 #include "ngx_http_delta_list.h"
 #include "ngx_http_delta_log.h"
@@ -345,12 +346,7 @@ ngx_http_delta_history_entry(void *data, const delta_position_t *id,
 
     /* what would not have been forwarded live keeps its place only */
 
-    if (json->len > worker->conf->max_event
-        || delta_event_parse(&content, json->data, json->len) < 0)
-    {
-        content.t.data = content.d.data = "";
-        content.t.len = content.d.len = 0;
-    }
+    (void) ngx_http_delta_contract_parse(channel, json, &content, 1);
 
     event = ngx_http_delta_event_create(worker->log, channel, &content, id,
                                         previous);

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_contract.h"
 
 
 #define NGX_HTTP_DELTA_ZONE_SIZE                                              \
@@ -158,7 +159,7 @@ ngx_http_delta_metrics_handler(ngx_http_request_t *r)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_delta_module);
 
-    size = 0;
+    size = ngx_http_delta_contract_metrics_size(mcf);
 
     for (m = 0; m < NGX_HTTP_DELTA_NMETRICS; m++) {
         size += 3 * ngx_strlen(ngx_http_delta_metrics[m].text) + 64
@@ -175,6 +176,7 @@ ngx_http_delta_metrics_handler(ngx_http_request_t *r)
     }
 
     b->last = ngx_http_delta_metrics_write(b->last, mcf->zone->data);
+    b->last = ngx_http_delta_contract_metrics(b->last, mcf);
     b->last_buf = (r == r->main);
     b->last_in_chain = 1;
 

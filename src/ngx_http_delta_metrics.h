@@ -64,8 +64,18 @@
       NULL)                                                                   \
     X(DROPPED_TYPE, 0, "delta_events_dropped_total{reason=\"type\"}", NULL)   \
     X(DROPPED_DATA, 0, "delta_events_dropped_total{reason=\"data\"}", NULL)   \
+    X(DROPPED_INVALID, 0,                                                     \
+      "delta_events_dropped_total{reason=\"invalid\"}", NULL)                 \
+    X(DROPPED_PRIVILEGED, 0,                                                  \
+      "delta_events_dropped_total{reason=\"privileged\"}", NULL)              \
+    X(DROPPED_RESERVED, 0,                                                    \
+      "delta_events_dropped_total{reason=\"reserved\"}", NULL)                \
+    X(DROPPED_UNKNOWN, 0,                                                     \
+      "delta_events_dropped_total{reason=\"unknown\"}", NULL)                 \
     X(DROPPED_MEMORY, 0, "delta_events_dropped_total{reason=\"memory\"}",     \
       NULL)                                                                   \
+    X(UNKNOWN, 0, "delta_unknown_received_total",                             \
+      "Events of types that the contract does not know.")                     \
     X(WRITES, 0, "delta_writes_total", "Flushes of a session's queue.")       \
     X(BYTES, 0, "delta_sent_bytes_total", "Bytes sent to clients.")           \
     X(COMMANDS, 0, "delta_commands_total", "Commands received.")              \

@@ -8,6 +8,7 @@
 #include "ngx_http_delta_auth.h"
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_conf.h"
+#include "ngx_http_delta_contract.h"
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_handler.h"
@@ -67,6 +68,13 @@ static ngx_command_t  ngx_http_delta_directives[] = {
     { ngx_string("delta_channel"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_delta_conf_channel,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("delta_contracts"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_delta_conf_contracts,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -509,6 +517,7 @@ ngx_http_delta_init_process(ngx_cycle_t *cycle)
     worker->scratch = ngx_palloc(cycle->pool, NGX_HTTP_DELTA_SCRATCH);
     worker->message = ngx_palloc(cycle->pool, mcf->max_command + 1);
     worker->metrics = ngx_http_delta_metrics_slot(mcf->zone, cycle);
+    worker->complaints = ngx_http_delta_contract_complaints(cycle, mcf);
     worker->keys = ngx_pcalloc(cycle->pool, sizeof(ngx_http_delta_keys_t)
                                             * (mcf->key_files.nelts + 1));
     worker->admissions = ngx_pcalloc(cycle->pool,
@@ -516,8 +525,8 @@ ngx_http_delta_init_process(ngx_cycle_t *cycle)
                                      * (mcf->nadmissions + 1));
 
     if (worker->scratch == NULL || worker->message == NULL
-        || worker->metrics == NULL || worker->keys == NULL
-        || worker->admissions == NULL)
+        || worker->metrics == NULL || worker->complaints == NULL
+        || worker->keys == NULL || worker->admissions == NULL)
     {
         return NGX_ERROR;
     }

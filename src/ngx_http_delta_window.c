@@ -6,9 +6,9 @@
 
 #include "ngx_http_delta_window.h"
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_contract.h"
 #include "ngx_http_delta_event.h"
 #include "ngx_http_delta_metrics.h"
-#include "core/delta_merge.h"
 
 
 struct ngx_http_delta_window_s {
@@ -31,8 +31,9 @@ static void ngx_http_delta_window_let_go(ngx_http_delta_window_t *window);
 static ngx_uint_t ngx_http_delta_window_merge(
     ngx_http_delta_channel_t *channel, ngx_http_delta_event_t **events,
     ngx_uint_t n, ngx_uint_t whole, ngx_http_delta_event_t **out);
-static size_t ngx_http_delta_window_items(ngx_http_delta_event_t **events,
-    size_t n, delta_merge_item_t *items, size_t *index);
+static size_t ngx_http_delta_window_items(ngx_http_delta_main_conf_t *mcf,
+    ngx_http_delta_event_t **events, size_t n, delta_merge_item_t *items,
+    size_t *index);
 static ngx_http_delta_event_t *ngx_http_delta_window_merged(
     ngx_http_delta_channel_t *channel, delta_merged_t *merged,
     ngx_http_delta_event_t *newest);
@@ -47,7 +48,9 @@ ngx_http_delta_window_put(ngx_http_delta_channel_t *channel,
     window = channel->window;
 
     if (channel->wait == 0
-        || delta_merge_rule(event->content.t) == DELTA_MERGE_NONE)
+        || ngx_http_delta_contract_rule(channel->hub->worker->conf,
+                                        event->content.t)
+           == DELTA_MERGE_NONE)
     {
         ngx_http_delta_window_flush(channel);
         ngx_http_delta_channel_fan_out(channel, event);
@@ -286,7 +289,7 @@ ngx_http_delta_window_reduce(ngx_http_delta_channel_t *channel,
 }
 
 
-/* 0: out of memory, nothing is merged. */
+/* 0: nothing is merged, for want of memory or because it must not be. */
 
 static ngx_uint_t
 ngx_http_delta_window_merge(ngx_http_delta_channel_t *channel,
@@ -312,7 +315,7 @@ ngx_http_delta_window_merge(ngx_http_delta_channel_t *channel,
     merged = (delta_merged_t *) (items + n);
     index = (size_t *) (merged + n);
 
-    n = ngx_http_delta_window_items(events, n, items, index);
+    n = ngx_http_delta_window_items(worker->conf, events, n, items, index);
 
     merge.max = worker->conf->max_event;
     merge.memory = NGX_HTTP_DELTA_WINDOW_BYTES;
@@ -395,15 +398,17 @@ failed:
 /* Those with content; index: where they are among the events. */
 
 static size_t
-ngx_http_delta_window_items(ngx_http_delta_event_t **events, size_t n,
-    delta_merge_item_t *items, size_t *index)
+ngx_http_delta_window_items(ngx_http_delta_main_conf_t *mcf,
+    ngx_http_delta_event_t **events, size_t n, delta_merge_item_t *items,
+    size_t *index)
 {
     size_t  i, k;
 
     for (i = 0, k = 0; i < n; i++) {
 
         if (events[i]->content.t.len) {
-            items[k].rule = delta_merge_rule(events[i]->content.t);
+            items[k].rule = ngx_http_delta_contract_rule(mcf,
+                                                         events[i]->content.t);
             items[k].event = events[i]->content;
             index[k++] = i;
         }
@@ -417,7 +422,17 @@ static ngx_http_delta_event_t *
 ngx_http_delta_window_merged(ngx_http_delta_channel_t *channel,
     delta_merged_t *merged, ngx_http_delta_event_t *newest)
 {
-    ngx_http_delta_event_t  *event;
+    ngx_http_delta_event_t    *event;
+    ngx_http_delta_refusal_t   refusal;
+
+    /* each was as the contract says, but together they may be too many */
+
+    if (ngx_http_delta_contract_check(channel->hub->worker->conf,
+                                      &merged->event, &refusal)
+        != NGX_OK)
+    {
+        return NULL;
+    }
 
     event = ngx_http_delta_event_create(channel->hub->worker->log, channel,
                                         &merged->event, &newest->position,

@@ -22,7 +22,7 @@ my $max_function = 100;
 my %level = (
     delta => 0, header => 0,
     metrics => 1, link => 1, redis => 1, event => 1, list => 1,
-    lua => 1,
+    lua => 1, contract => 1,
     channel => 2,
     log => 2, epoch => 2,
     repair => 2, audit => 2, history => 2, window => 2,
@@ -32,6 +32,7 @@ my %level = (
     control => 4, wheel => 4,
     sse => 5, ws => 5,
     handler => 6, health => 6, conf => 6, conf_redis => 6,
+    conf_contract => 6,
     conf_gateway => 6, conf_subscribe => 6,
     module => 7,
 );

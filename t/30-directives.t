@@ -14,6 +14,8 @@ my $secret = 'correct-horse-battery';
 $t->file('secret', "$secret\n");
 $t->file('wrong', "no-$secret\n");
 $t->file('empty', "\n");
+$t->file('events.json', '{"version":1,"events":{"e":{"scope":["user"],'
+                        . '"d":{"type":"object"}}}}');
 $t->file('long', 'x' x 1100);
 
 my $redis = 'delta_redis redis://127.0.0.1;';
@@ -26,6 +28,7 @@ my $base = "$redis delta_user \$remote_user; delta_subscribe a;";
 my @directives = (
     [ delta_redis => 'hs', 'redis://127.0.0.1', '' ],
     [ delta_channel => 'h', 'guild:*', '' ],
+    [ delta_contracts => 'h', 'events.json', '', 'a unknown=pass b' ],
     [ delta_max_event => 'h', '32k', '', '1k 2k' ],
     [ delta_jwt => 'hsl', 'off' ],
     [ delta_jwt_key_file => 'hsl', 'jwks.json', '', 'a b' ],
@@ -103,6 +106,8 @@ good($_, $_, 'h') for
      delta_channel a:* window=0 max=2; delta_channel b:* window=1m max=256;
      delta_channel c:* window=50ms; delta_channel d:* window=60 max=32
                        keep=1h replay=1;',
+    'delta_contracts events.json unknown=pass;',
+    'delta_contracts events.json unknown=drop;',
     'delta_jwt off;',
     'delta_jwt_key_file jwks.json; delta_jwt;',
     'delta_jwt_key_file jwks.json; delta_jwt required;',
@@ -178,6 +183,10 @@ for (
     [ 'delta_resume overlap=2m', qr/it takes overlap=time and spread=time/ ],
     [ 'delta_resume 60s', qr/it takes overlap=time and spread=time/ ],
     [ 'delta_channel a max=257', qr/max=number from 2 to 256/ ],
+    [ 'delta_contracts events.json unknown=', qr/unknown=pass or unknown=dr/ ],
+    [ 'delta_contracts events.json drop', qr/it takes unknown=pass or unkn/ ],
+    [ 'delta_contracts none', qr{cannot read the contract ".*/none".*No such} ],
+    [ 'delta_contracts empty', qr{the contract ".*/empty": line 2} ],
     [ 'delta_max_event x', qr/"delta_max_event" directive invalid value/ ],
     [ 'delta_max_command -1', qr/"delta_max_command" directive invalid/ ],
     [ 'delta_max_command 0', qr/out of bounds, give a size from 1 to 16m/ ],

@@ -11,7 +11,10 @@ my $t = Delta->new;
 
 $t->start_redis('--appendonly', 'yes');
 
-my $upstream = <<'END';
+# What the upstream says is as the contract has it, down to the last type.
+
+my $upstream = <<"END";
+delta_contracts $Delta::TOP/conf/events.json unknown=drop;
 upstream app { server %%UPSTREAM%%; keepalive 8; }
 delta_redis %%REDIS%%;
 delta_jwt_key_file jwks.json;

@@ -118,7 +118,10 @@ const delta_contract_event_t *delta_contract_find(
 int delta_contract_check(const delta_contract_t *contract,
     const delta_event_t *event, delta_contract_fault_t *fault);
 
-/* The same, when the type has been found. */
+/*
+ * The same, when the type has been found; NULL: it is not known, then only
+ * what is privileged is a fault.
+ */
 int delta_contract_validate(const delta_contract_t *contract,
     const delta_contract_event_t *event, delta_str_t d,
     delta_contract_fault_t *fault);

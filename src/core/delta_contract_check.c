@@ -82,7 +82,10 @@ delta_contract_validate(const delta_contract_t *contract,
     value.type = DELTA_JSON_OBJECT;
     value.raw = d;
 
-    if (delta_contract_value(&s, event->d, &value) == 0) {
+    if ((event ? delta_contract_value(&s, event->d, &value)
+               : delta_contract_open(&s, &value))
+        == 0)
+    {
         return 1;
     }
 

@@ -1,0 +1,526 @@
+#!/usr/bin/perl
+
+# Copyright (C) Delta contributors
+
+# delta_contracts: what is as conf/events.json says arrives, what is not is
+# dropped, counted, and told once a minute and type; live and out of a log.
+
+use Delta;
+
+my $t = Delta->new;
+my $marks = 0;
+
+$t->start_redis;
+
+open my $fh, '<:raw', "$Delta::TOP/conf/events.json" or die $!;
+my $contract = do { local $/; <$fh> };
+my %events = %{ json_decode($contract)->{events} };
+
+$t->file('events.json', $contract);
+
+conf_test();
+
+$t->start_nginx(gateway('events.json'));
+examples();
+broken();
+unknown('pass');
+junk();
+position();
+replay();
+
+own_words();
+
+reload(gateway('events.json unknown=drop'));
+unknown('drop');
+
+$t->file('other.json', own_contract());
+reload(gateway('other.json'));
+rules();
+
+reload(gateway(''));
+without();
+
+done_testing;
+
+
+sub gateway {
+    my ($parameters) = @_;
+
+    return $t->conf(
+        http => 'delta_redis %%REDIS%%;
+                 delta_max_event 4k;
+                 delta_channel window:* window=1m;'
+            . ($parameters ? "delta_contracts $parameters;" : ''),
+        server => 'delta_user ben;
+            location = /gateway {
+                delta_gateway;
+                delta_drain 1s;
+                delta_subscribe guild:42;
+                delta_subscribe window:1;
+                delta_subscribe room:* from=rooms;
+            }
+            location = /metrics { delta_metrics; }');
+}
+
+
+# Until the old worker is gone, so that it answers nobody any more.
+
+sub reload {
+    my ($conf) = @_;
+
+    $t->reload($conf);
+    ok(wait_for(sub { 1 == $t->workers }), 'nginx reloads');
+}
+
+
+sub open_gateway {
+    my ($query) = @_;
+
+    my $ws = $t->ws('/gateway' . ($query // ''));
+    is($ws->read_json->{t}, 'ready', 'a session') or return;
+
+    return $ws;
+}
+
+
+sub publish {
+    my ($type, $d, $channel) = @_;
+
+    $d = json_encode($d) if ref $d;
+
+    return $t->publish($channel || 'guild:42', qq({"t":"$type","d":$d}));
+}
+
+
+# Publishes an event that arrives; returns its id and what came before it.
+
+sub mark {
+    my ($ws) = @_;
+
+    my $n = ++$marks;
+    my $id = publish('message_delete', { guild_id => '42', channel_id => '7',
+                                         message_id => "mark-$n" });
+
+    return $id unless $ws;
+
+    my @before;
+
+    $ws->read_until(sub {
+        return 1 if ($_[0]{d}{message_id} // '') eq "mark-$n";
+        push @before, $_[0];
+        return 0;
+    });
+
+    return ($id, @before);
+}
+
+
+sub metric {
+    my ($name) = @_;
+
+    my $body = $t->http(GET => '/metrics')->body;
+
+    return $body =~ /^\Q$name\E (\d+)/m ? $1 : -1;
+}
+
+
+sub dropped {
+    return metric("delta_events_dropped_total{reason=\"$_[0]\"}");
+}
+
+
+sub rejected {
+    return metric("delta_parse_rejected_total{type=\"$_[0]\"}");
+}
+
+
+sub emitted {
+    return metric("delta_events_emitted_total{type=\"$_[0]\"}");
+}
+
+
+# Every event of the contract by its example; what only the gateway says does
+# not come out of Redis.
+
+sub examples {
+    my $ws = open_gateway();
+
+    for my $type (sort keys %events) {
+        my $own = "@{ $events{$type}{scope} }" eq 'session';
+        my $count = emitted($type);
+
+        is($count, $type eq 'message_delete' ? $marks : 0,
+           "$type is counted by its name") if $own || $type !~ /^m/;
+
+        my $id = publish($type, $events{$type}{example});
+        my (undef, @came) = mark($ws);
+
+        if ($own) {
+            is(scalar @came, 0, "$type: not from Redis");
+            is(rejected($type), 1, 'and it is counted');
+            next;
+        }
+
+        is_deeply(\@came, [ { v => 1, t => $type, c => 'guild:42', id => $id,
+                              d => $events{$type}{example} } ],
+                  "$type: the example arrives as it is");
+        is(emitted($type) - $count, $type eq 'message_delete' ? 2 : 1,
+           'and is counted');
+    }
+
+    is(dropped('reserved'),
+       scalar grep({ "@{ $_->{scope} }" eq 'session' } values %events),
+       'what only the gateway says is dropped');
+    $ws->disconnect;
+}
+
+
+# Each field removed, of a type it cannot have, one too many, one that is
+# privileged: none of them arrives.
+
+sub broken {
+    my $ws = open_gateway();
+    my ($sum, $leaks) = (0, 0);
+    my $invalid = dropped('invalid');
+
+    for my $type (sort keys %events) {
+        next if "@{ $events{$type}{scope} }" eq 'session';
+
+        my $schema = $events{$type}{d};
+        my %example = %{ $events{$type}{example} };
+        my @bad = map { { %example, $_ => { no => [ 1 ] } } }
+            sort keys %{ $schema->{properties} };
+
+        for my $name (@{ $schema->{required} || [] }) {
+            my %rest = %example;
+            delete $rest{$name};
+            push @bad, \%rest;
+        }
+
+        push @bad, { %example, not_known => 1 }
+            if !($schema->{additionalProperties} // 1);
+
+        my $count = rejected($type);
+
+        publish($type, $_) for @bad;
+        publish($type, { %example, $_ => '192.0.2.1' }) for qw(ip email);
+        $leaks += 2;
+
+        my (undef, @came) = mark($ws);
+
+        is_deeply(\@came, [], "$type: broken in " . @bad . ' ways, and leaky');
+        is(rejected($type) - $count, 2 + @bad, 'each is counted by its type');
+        $sum += @bad;
+
+        my @lines = $t->log =~ /dropped an event "$type" on .*/g;
+        is(scalar @lines, 1, 'and told once') or diag(@lines);
+        like($lines[0], qr{on "guild:42": /d/[\w/]+ (?:is|has) \w+}, 'why');
+    }
+
+    is(dropped('invalid') - $invalid, $sum, 'invalid ones are counted');
+    is(dropped('privileged'), $leaks, 'so are those with privileged members');
+    unlike($t->log, qr/192\.0\.2\.1|dropped.*mark-/, 'no log has a payload');
+    is(metric('delta_log_gaps_total'), 0, 'and nothing was taken for a gap');
+    $ws->disconnect;
+}
+
+
+# Types of a newer backend.
+
+sub unknown {
+    my ($what) = @_;
+
+    my $ws = open_gateway();
+    my ($count, $dropped) = (metric('delta_unknown_received_total'),
+                             dropped('unknown'));
+    my ($emitted, $rejected) = (emitted('*'), rejected('*'));
+
+    publish("stage_$_", { n => $_ }) for 1 .. 3;
+    publish('stage_4', { n => { email => 'a' } });
+
+    my (undef, @came) = mark($ws);
+    my $passes = $what eq 'pass' ? 3 : 0;
+
+    is(scalar @came, $passes, "unknown=$what: $passes arrive");
+    is(metric('delta_unknown_received_total') - $count, 4, 'all are counted');
+    is(dropped('unknown') - $dropped, $passes ? 0 : 4,
+       'as dropped, if they are');
+    is(emitted('*') - $emitted, $passes, 'by type: none of the contract');
+    is(rejected('*') - $rejected, 4 - $passes,
+       'what is privileged is dropped in any case');
+
+    my @lines = $t->log =~ /dropped an event "stage_\d+" on .*/g;
+    is(scalar @lines, $passes ? 1 : 2, 'told once each');
+    like($lines[-1], $passes ? qr{stage_4.*: /d/n/email is privileged}
+                             : qr{: /t is not in the contract}, 'why');
+    $ws->disconnect;
+}
+
+
+# What is no event, too large, or on a control channel.
+
+sub junk {
+    my $ws = open_gateway();
+    my ($size, $json, $any) = (dropped('size'), dropped('json'),
+                               rejected('*'));
+    my $big = '{"guild_id":"42","channel_id":"7","message_id":"m","author_id"'
+        . ':"ada","content":"' . 'x' x 4096 . '"}';
+
+    publish('message_create', $big) for 1, 2;
+    $t->redis('PUBLISH', 'guild:42', $_) for '{', '1-1 x', 'x';
+
+    my (undef, @came) = mark($ws);
+
+    is(scalar @came, 0, 'nothing of it arrives');
+    is(dropped('size') - $size, 2, 'over delta_max_event: counted');
+    is(dropped('json') - $json, 3, 'no JSON: counted');
+    is(rejected('*') - $any, 5, 'as of no type');
+
+    my @lines = $t->log =~ /dropped an event on "guild:42": over .*/g;
+    is(scalar @lines, 1, 'and told once');
+
+    my $count = metric('delta_unknown_received_total');
+    $t->publish('user:ben:control',
+                '{"t":"grant","d":{"channel":"room:1","more":1}}');
+    mark($ws);
+    is(metric('delta_unknown_received_total'), $count,
+       'control channels have their own words');
+    $ws->disconnect;
+}
+
+
+# A dropped event has its place: who was there can come back to it.
+
+sub position {
+    my $ws = open_gateway();
+    my ($first) = mark($ws);
+    my $bad = publish('message_create', { nothing => 1 });
+    my ($last) = mark($ws);
+
+    $ws->disconnect;
+
+    for my $from ([ $first, 1 ], [ $bad, 1 ], [ $last, 0 ]) {
+        my ($at, $n) = @$from;
+        my $back = open_gateway("?at=guild:42=$at");
+        my (undef, @came) = mark($back);
+
+        is_deeply([ map { $_->{id} } grep { $_->{t} ne 'message_create' }
+                    @came[0 .. $n - 1] ], [ ($last) x $n ],
+                  'back from there: what was good, and no resync');
+        is(scalar(grep { $_->{t} =~ /resync|message_create/ } @came), 0,
+           'nothing else');
+        $back->disconnect;
+    }
+}
+
+
+# A worker that has seen nothing of it reads the log.
+
+sub replay {
+    my ($first) = mark();
+
+    $t->stop_nginx;
+
+    publish('message_create', { nothing => 1 });
+    publish('profile_update', { %{ $events{profile_update}{example} },
+                                email => 'ada@example.com' });
+    publish('ready', $events{ready}{example});
+    my $good = publish('patch', $events{patch}{example});
+
+    $t->start_nginx;
+
+    my $ws = open_gateway("?at=guild:42=$first");
+    my (undef, @came) = mark($ws);
+
+    is_deeply([ map { "$_->{t} $_->{id}" } @came ], [ "patch $good" ],
+              'only what is valid is replayed out of a log');
+    is(metric('delta_resumes_total{result="complete"}'), 1, 'completely');
+    $ws->disconnect;
+}
+
+
+# What the gateway itself says is in the contract, too.
+
+sub own_words {
+    my $ws = $t->ws('/gateway?at=guild:42=1-1&since=1.1');
+
+    $ws->send_json({ t => 'heartbeat', ref => 1 });
+    $ws->send_json({ t => 'subscribe', ref => 'a',
+                     d => { channel => 'guild:42' } });
+    $ws->send_json({ t => 'unsubscribe', d => { channel => 'guild:42' } });
+    $ws->send_json({ t => 'subscribe', ref => 2, d => { channel => 'no' } });
+    $ws->send_json({ t => 'nothing' });
+    $t->redis('SADD', 'rooms', 1);
+    $t->publish('user:ben:control', '{"t":"membership_changed","d":{}}');
+    $t->publish('user:ben:control',
+                '{"t":"revoke","d":{"channel":"room:1"}}');
+
+    my (%said, @lines);
+
+    $ws->read_until(sub {
+        push @lines, json_encode({ t => $_[0]{t}, d => $_[0]{d} });
+        $said{$_[0]{t}}++;
+        $_[0]{t} eq 'unsubscribed' && $_[0]{d}{channel} eq 'room:1';
+    });
+
+    is(join(' ', sort keys %said), 'error heartbeat_ack ready resync '
+       . 'subscribed unsubscribed', 'the gateway says much');
+
+    my $check = $t->file('check');
+    my $events = $t->file('said', join "\n", @lines, '');
+
+    chdir $Delta::TOP;
+    is(system(qw(cc -std=gnu11 -O1 -Isrc/core -o), $check,
+              't/bin/contract-check.c', glob('src/core/delta_contract*.c'),
+              glob('src/core/delta_json*.c'),
+              qw(src/core/delta_envelope.c src/core/delta_utf8.c -ljansson)),
+       0, 't/bin/contract-check.c builds') or return;
+
+    my @verdicts = `$check conf/events.json < $events`;
+
+    is_deeply(\@verdicts, [ map { "ok\n" } @lines ],
+              'all of it as the contract says') or diag(@lines);
+    $ws->disconnect;
+}
+
+
+sub own_contract {
+    my %any = (scope => [ 'channel' ]);
+    my %id = (id => { type => 'string' });
+
+    return json_encode({ version => 1, events => {
+        message_delete => $events{message_delete}
+            ? { %any, d => { type => 'object' } } : {},
+        status => { %any, merge => 'last',
+                    d => { type => 'object', properties => \%id,
+                           required => [ 'id' ] } },
+        presence_update => { %any, merge => 'none', d => { type => 'object' } },
+        space_delta => { %any, merge => 'space', d => {
+            type => 'object', properties => { created => {
+                type => 'array', maxItems => 2 } } } },
+    } });
+}
+
+
+# How events are merged is up to the contract, and so is what comes of it.
+
+sub rules {
+    my $ws = open_gateway();
+    my $send = sub { publish(@_, 'window:1') };
+    my $names = sub {
+        publish('other', { end => 1 }, 'window:1');
+        my @came;
+        $ws->read_until(sub { push @came, $_[0]; $_[0]{t} eq 'other' });
+        return join ' ', map { $_->{t} . ($_->{d}{n} // '') } @came;
+    };
+
+    $send->('status', { id => 'a', n => 0 });
+    $send->('status', { id => 'a', n => $_ }) for 1 .. 3;
+    is($names->(), 'status0 status3 other', 'a rule of the contract\'s own');
+
+    $send->('presence_update', { id => 'a', n => $_ }) for 1 .. 2;
+    is($names->(), 'presence_update1 presence_update2 other',
+       'what it does not merge stays');
+
+    my @sizes;
+
+    $send->('space_delta', { created => [ { id => "x$_" } ] }) for 0 .. 3;
+    publish('other', { end => 1 }, 'window:1');
+    $ws->read_until(sub {
+        push @sizes, scalar @{ $_[0]{d}{created} || [] }
+            if $_[0]{t} eq 'space_delta';
+        $_[0]{t} eq 'other';
+    });
+    is("@sizes", '1 1 1 1', 'together they would be too many: they stay');
+
+    is(emitted('status'), 4, 'its types are counted');
+    is(emitted('patch'), -1, 'and those of the contract before are gone');
+    $ws->disconnect;
+}
+
+
+sub without {
+    my $ws = open_gateway();
+
+    publish('message_create', { anything => 1 });
+    publish('ready', { anything => 1 });
+    my (undef, @came) = mark($ws);
+
+    is(join(' ', map { $_->{t} } @came), 'message_create ready',
+       'without a contract whatever is an event passes');
+    is(emitted('message_create'), -1, 'and types are not counted');
+    $ws->disconnect;
+}
+
+
+# Contracts that nginx -t refuses: with the file, the place and the reason.
+
+sub conf_test {
+    my $d = '{"type":"object","properties":{"x":%s}}';
+    my $event = sub { '{"version":1,"events":{"e":{"scope":["user"],"d":'
+                      . sprintf($d, $_[0]) . '}}}' };
+
+    for (
+        [ 'empty', '', qr/line \d+: / ],
+        [ 'no JSON', "{\n\"version\":1,\n}", qr/line 3: / ],
+        [ 'no object', '[]', qr/a contract is an object/ ],
+        [ 'a name twice', '{"version":1,"version":1}', qr/line 1: duplicate/ ],
+        [ 'another version', '{"version":2,"events":{}}',
+          qr{/version: the version is not 1} ],
+        [ 'no events', '{"version":1}', qr{/events: .*1 to 1024 events} ],
+        [ 'a word at the top', '{"version":1,"event":{}}',
+          qr{/event: the keyword is not known} ],
+        [ 'a word of an event', '{"version":1,"events":{"e":{"scop":1}}}',
+          qr{/events/e/scop: the keyword is not known} ],
+        [ 'a type', '{"version":1,"events":{"E e":{}}}',
+          qr{/events/E e: a type is 1 to 64 of a-z} ],
+        [ 'a scope', '{"version":1,"events":{"e":{"scope":["all"]}}}',
+          qr{/events/e/scope: the word is not known} ],
+        [ 'no scope', '{"version":1,"events":{"e":{"d":{}}}}',
+          qr{/events/e/scope: this is not a list of scopes} ],
+        [ 'a merge rule', '{"version":1,"events":{"e":{"scope":["user"],'
+          . '"merge":"sum","d":{"type":"object"}}}}',
+          qr{/events/e/merge: the word is not known} ],
+        [ 'no schema', '{"version":1,"events":{"e":{"scope":["user"]}}}',
+          qr{/events/e/d: } ],
+        [ 'a keyword', $event->('{"type":"string","format":"date"}'),
+          qr{/events/e/d/properties/x/format: .*not known} ],
+        [ 'a pattern', $event->('{"type":"string","pattern":"^a+$"}'),
+          qr{/events/e/d/properties/x/pattern: } ],
+        [ 'a type of JSON', $event->('{"type":"text"}'),
+          qr{/events/e/d/properties/x/type: } ],
+        [ 'a reference', $event->('{"$ref":"#/$defs/no"}'),
+          qr{/events/e/d/properties/x.*there is no such definition} ],
+        [ 'a bound', $event->('{"type":"string","maxLength":-1}'),
+          qr{/events/e/d/properties/x/maxLength: } ],
+        [ 'a privileged property', '{"version":1,"privileged":["x"],"events":'
+          . '{"e":{"scope":["user"],"d":' . sprintf($d, '{}') . '}}}',
+          qr{/events/e/d/properties/x: .*privileged} ],
+        [ 'an example', '{"version":1,"events":{"e":{"scope":["user"],"d":'
+          . sprintf($d, '{"type":"null"}') . ',"example":{"x":1}}}}',
+          qr{/events/e/example: /x has the wrong type} ],
+    ) {
+        my ($what, $text, $reason) = @$_;
+
+        $t->file('broken.json', $text);
+
+        my ($status, $output) = $t->nginx_t(gateway('broken.json'));
+
+        my $place = qr{cannot use the contract "\S+/broken.json": };
+
+        ok($status == 1
+           && $output =~ m{\[emerg\] .*$place$reason.* in \S+test.conf:\d+},
+           "refused: $what") or diag($output);
+    }
+
+    unlink $t->file('broken.json');
+    mkdir $t->file('folder');
+
+    for ([ 'broken.json', qr/broken.json" \(2: No such file/ ],
+         [ 'folder', qr/folder", it is not a file of at most 4 MB/ ])
+    {
+        my ($status, $output) = $t->nginx_t(gateway($_->[0]));
+        ok($status == 1 && $output =~ /cannot read the contract .*$_->[1]/,
+           "refused: $_->[0]") or diag($output);
+    }
+}
