@@ -5,7 +5,7 @@
 #   make test [TESTS="t/…"]     all tests; ASAN=1: with the sanitizers
 #   make build upstream         the module and the reference upstream
 #   make contract               what is made of conf/events.json
-#   make bench                  latency and CPU of a delivery
+#   make bench                  latency and CPU of a delivery; the contract's
 #   make client                 the client library, bundled, and its sizes
 #   make storm [N=2000]         so many clients come back at once
 #   make deb                    build/deb/libnginx-mod-http-delta_*.deb
@@ -88,7 +88,8 @@ test: build upstream $(if $(filter build/asan,$(BUILD)),$(BUILD)/noclose.so)
 	@ASAN=$(ASAN) DELTA_BUILD=$(CURDIR)/$(BUILD) \
 	    prove -It/lib -j$(JOBS) -r $(TESTS)
 
-bench: build upstream
+bench: build upstream $(BUILD)/contract-bench
+	@$(BUILD)/contract-bench conf/events.json
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/delivery
 
 contract:
@@ -171,6 +172,11 @@ $(UPSTREAM): $(UPSTREAM_OBJS)
 $(BUILD)/noclose.so: t/lib/noclose.c | deps
 	@mkdir -p $(@D)
 	@$(CC) -shared -fPIC -o $@ $<
+
+$(BUILD)/contract-bench: t/bench/contract.c $(wildcard src/core/*.[ch]) | deps
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -Wall -Wextra $(WERROR) -O2 -Isrc/core -o $@ \
+	    $(filter %.c,$^) -ljansson -lcrypto
 
 $(BUILD)/storm-client: t/bench/storm.c | deps
 	@mkdir -p $(@D)
