@@ -134,6 +134,7 @@ typedef struct {
 
     ngx_uint_t                   gateway;   /* transports, 0: not a gateway */
     ngx_uint_t                   metrics;   /* delta_metrics */
+    ngx_uint_t                   publish;   /* delta_publish */
     ngx_msec_t                   health;    /* delta_health, its deadline */
     ngx_str_t                    place;     /* file:line of either */
     ngx_array_t                 *rules;     /* ngx_http_delta_rule_t */

@@ -8,6 +8,7 @@
 #include "ngx_http_delta_handler.h"
 #include "ngx_http_delta_health.h"
 #include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_publish.h"
 
 
 #define NGX_HTTP_DELTA_DEADLINE      3000   /* ms */
@@ -73,6 +74,22 @@ ngx_http_delta_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     dlcf->metrics = 1;
 
     return ngx_http_delta_conf_handler(cf, ngx_http_delta_metrics_handler,
+                                       dlcf);
+}
+
+
+char *
+ngx_http_delta_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_delta_loc_conf_t  *dlcf = conf;
+
+    if (dlcf->publish) {
+        return "is duplicate";
+    }
+
+    dlcf->publish = 1;
+
+    return ngx_http_delta_conf_handler(cf, ngx_http_delta_publish_handler,
                                        dlcf);
 }
 
@@ -144,18 +161,21 @@ ngx_http_delta_conf_if(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *prev,
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (!clcf->noname || clcf->handler
-        || (prev->gateway == 0 && prev->metrics == 0 && prev->health == 0))
+        || (prev->gateway == 0 && prev->metrics == 0 && prev->publish == 0
+            && prev->health == 0))
     {
         return;
     }
 
     conf->gateway = prev->gateway;
     conf->metrics = prev->metrics;
+    conf->publish = prev->publish;
     conf->health = prev->health;
     conf->place = prev->place;
 
     clcf->handler = prev->gateway ? ngx_http_delta_gateway_handler
                     : prev->metrics ? ngx_http_delta_metrics_handler
+                    : prev->publish ? ngx_http_delta_publish_handler
                                     : ngx_http_delta_health_handler;
 }
 
@@ -181,10 +201,12 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     name = conf->gateway ? "delta_gateway"
-           : conf->metrics ? "delta_metrics" : "delta_health";
+           : conf->metrics ? "delta_metrics"
+           : conf->publish ? "delta_publish" : "delta_health";
 
     if ((conf->gateway && clcf->handler != ngx_http_delta_gateway_handler)
         || (conf->metrics && clcf->handler != ngx_http_delta_metrics_handler)
+        || (conf->publish && clcf->handler != ngx_http_delta_publish_handler)
         || (conf->health && clcf->handler != ngx_http_delta_health_handler))
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -195,14 +217,14 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (!conf->gateway && !conf->health) {
+    if (!conf->gateway && !conf->publish && !conf->health) {
         return NGX_CONF_OK;
     }
 
     if (conf->redis == NULL) {
         missing = "\"delta_redis redis://host:port\"";
 
-    } else if (conf->health) {
+    } else if (!conf->gateway) {
         /* it needs nothing else */
 
     } else if (conf->rules == NULL) {
@@ -222,7 +244,7 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_delta_module);
     mcf->gateways++;
 
-    if (conf->health) {
+    if (!conf->gateway) {
         return NGX_CONF_OK;
     }
 

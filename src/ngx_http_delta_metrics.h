@@ -76,6 +76,10 @@
       NULL)                                                                   \
     X(UNKNOWN, 0, "delta_unknown_received_total",                             \
       "Events of types that the contract does not know.")                     \
+    X(PUBLISHED, 0, "delta_published_total",                                  \
+      "Events taken by delta_publish.")                                       \
+    X(PUBLISH_ERRORS, 0, "delta_publish_errors_total",                        \
+      "Posts that delta_publish has refused.")                                \
     X(WRITES, 0, "delta_writes_total", "Flushes of a session's queue.")       \
     X(BYTES, 0, "delta_sent_bytes_total", "Bytes sent to clients.")           \
     X(COMMANDS, 0, "delta_commands_total", "Commands received.")              \

@@ -184,6 +184,13 @@ static ngx_command_t  ngx_http_delta_directives[] = {
       0,
       NULL },
 
+    { ngx_string("delta_publish"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_delta_conf_publish,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("delta_health"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_delta_conf_health,

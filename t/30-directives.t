@@ -45,6 +45,7 @@ my @directives = (
     [ delta_max_command => 'hsl', '1k', '', '1k 2k' ],
     [ delta_limit => 'hsl', 'rate=1r/m', '' ],
     [ delta_metrics => 'l', '', 'on' ],
+    [ delta_publish => 'l', '', 'on' ],
     [ delta_health => 'l', '', 'deadline=2s x' ],
 );
 
@@ -58,8 +59,8 @@ is_deeply([ map { $_->[0] } @directives ],
 
 for my $level (qw(h s l)) {
     my @text = map { "$_->[0] $_->[2];" }
-        grep { $_->[1] =~ $level && $_->[0] !~ /gateway|metrics|health/ }
-        @directives;
+        grep { $_->[1] =~ $level
+               && $_->[0] !~ /gateway|metrics|health|publish/ } @directives;
 
     good("every directive that may stand there: $level", "@text", $level);
 }
@@ -67,7 +68,7 @@ for my $level (qw(h s l)) {
 for (@directives) {
     my ($name, $where, $form, @wrong) = @$_;
     my $text = "$name $form;";
-    my $outer = $name =~ /gateway|health/ ? $base : '';
+    my $outer = $name =~ /gateway|health|publish/ ? $base : '';
 
     bad("$name in the main context", qr/"$name" directive is not allowed here/,
         $text, 'm');
