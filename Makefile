@@ -48,7 +48,8 @@ RUN_DEPS   := $(BUILD_DEPS) redis-server libmicrohttpd-dev libsqlite3-dev \
               curl perl libmojolicious-perl
 TEST_DEPS  := $(RUN_DEPS) openssl libprotocol-websocket-perl \
               libcrypt-jwt-perl libio-socket-ssl-perl libnginx-mod-nchan \
-              nodejs esbuild
+              nodejs esbuild python3-redis node-redis php-cli php-redis \
+              ruby-redis
 CLIENT_DEPS := esbuild
 DEB_DEPS   := $(BUILD_DEPS) build-essential dpkg-dev debhelper
 
