@@ -37,7 +37,12 @@ my $conf = $t->conf(
         location = /publish { delta_publish; client_max_body_size 512k; }
         location = /denied { delta_publish; deny all; }
         location = /token { delta_publish; delta_jwt; }
-        location = /sub { auth_request /publish; empty_gif; }");
+        location = /sub { auth_request /publish; empty_gif; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_2%% http2;
+        location = /publish { delta_publish; }");
 
 $t->start_nginx($conf);
 
@@ -46,6 +51,7 @@ is($ws->read_json->{t}, 'ready', 'a session');
 
 good();
 large();
+http2();
 bad();
 methods();
 redis_says();
@@ -185,6 +191,25 @@ sub large {
     $answer->read_head;
     is($answer->status, 200, 'and another one behind it');
     is(scalar before(), 2, 'both arrive');
+}
+
+
+# Without TLS, which curl is told.
+
+sub http2 {
+    my $list = $t->file('list', json_encode([ map { event('channel:7',
+        'message_create', { %create, content => 'x' x 900 }) } 1 .. 100 ]));
+    my $url = 'http://127.0.0.1:' . $t->port(2) . '/publish';
+    my $type = "-H 'Content-Type: application/json' --data-binary \@$list";
+
+    for my $chunked ('', '-H Content-Length:') {
+        my $said = `curl -s --http2-prior-knowledge $chunked $type $url`;
+
+        is(scalar @{ (eval { json_decode($said) } || {})->{ids} || [] }, 100,
+           'HTTP/2' . ($chunked && ', of unknown length')) or diag($said);
+    }
+
+    is(scalar before(), 200, 'all arrive');
 }
 
 
