@@ -134,7 +134,8 @@ good("delta_gateway $_", "delta_gateway $_;", 'l', $base)
 
 good('delta_metrics', 'delta_metrics;', 'l');
 good($_, $_, 'l', $redis) for 'delta_health;', 'delta_health deadline=2s;',
-    'delta_health deadline=1m; if ($arg_a) { set $b 1; }';
+    'delta_health deadline=1m; if ($arg_a) { set $b 1; }',
+    'delta_publish; if ($arg_a) { set $b 1; }';
 
 
 # Bad values: the message says what to do.
@@ -310,6 +311,10 @@ bad('delta_health and delta_gateway', $shares,
     'delta_health; delta_gateway;', 'l', $base);
 bad('delta_health and empty_gif', qr/"delta_health" $shared/,
     'delta_health; empty_gif;', 'l', $redis);
+bad('delta_publish and delta_metrics', $shares,
+    'delta_publish; delta_metrics;', 'l', $base);
+bad('delta_publish and empty_gif', qr/"delta_publish" $shared/,
+    'delta_publish; empty_gif;', 'l', $redis);
 bad('delta_metrics and empty_gif', qr/"delta_metrics" $shared/,
     'delta_metrics; empty_gif;', 'l');
 
@@ -333,6 +338,9 @@ bad('a gateway without Redis', qr/$in "delta_redis redis:/,
 bad('delta_health without Redis',
     qr{"delta_health" in \S+/test\.conf:\d+ needs "delta_redis redis:},
     'delta_health;', 'l');
+bad('delta_publish without Redis',
+    qr{"delta_publish" in \S+/test\.conf:\d+ needs "delta_redis redis:},
+    'delta_publish;', 'l');
 bad("delta_health $_", qr/"\Q$_\E" of "delta_health", it takes deadline=time, /,
     "delta_health $_;", 'l', $redis)
     for '5s', 'deadline=1999ms', 'deadline=2m', 'deadline=', 'deadline=-1',
