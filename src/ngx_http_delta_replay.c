@@ -362,14 +362,17 @@ ngx_http_delta_replay_serve(ngx_http_delta_replay_t *replay, ngx_int_t rc)
         return;
     }
 
-    replay->state = NGX_HTTP_DELTA_REPLAY_DONE;
     replay->last = replay->wait.after;
-
-    ngx_http_delta_replay_behind(s, replay->wait.channel, 0);
 
     if (rc == NGX_OK) {
         rc = ngx_http_delta_replay_push(replay);
     }
+
+    /* only now: the window that it lets go may be more than is taken */
+
+    replay->state = NGX_HTTP_DELTA_REPLAY_DONE;
+
+    ngx_http_delta_replay_behind(s, replay->wait.channel, 0);
 
     switch (rc) {
 

@@ -3,7 +3,7 @@
 # Copyright (C) Delta contributors
 
 # The link to Redis is lost while a session resumes: what was found by then is
-# no proof of what follows.
+# no proof of what follows; and more comes while it resumes than it can take.
 
 use Delta;
 use Delta::Proxy;
@@ -17,9 +17,16 @@ my $proxy = Delta::Proxy->start($t, 'proxy', $t->{redis_port});
 $t->redis('SADD', 'user:ben:rooms', 'held', 'read');
 $t->start_nginx($t->conf(
     http => "delta_redis redis://127.0.0.1:$proxy->{port} read_timeout=500ms;
-             delta_user \$arg_user;",
+             delta_user \$arg_user;
+             delta_channel merged:* window=20s;",
     server => 'location = /gateway {
             delta_gateway;
+            delta_subscribe room:* from=user:$delta_user:rooms;
+        }
+        location = /small {
+            delta_gateway;
+            delta_queue events=40;
+            delta_subscribe merged:* from=user:$delta_user:merged;
             delta_subscribe room:* from=user:$delta_user:rooms;
         }
         location = /metrics { delta_metrics; }'));
@@ -63,9 +70,67 @@ is($note && "$note->{c} $note->{d}{n}", 'room:read 1', 'the other is whole');
 
 is($first->read_until('resync')->{d}{channel}, 'room:held',
    'who was there before is told, too');
+$second->disconnect;
+
+overflow();
 
 $t->allow(qr/delta: .*link to Redis .* is down/);
 done_testing;
+
+
+# A window that is let go for a session fills its queue: what is older than the
+# window is still to come.
+
+sub overflow {
+    $t->redis('SADD', 'user:eve:merged', 'one');
+    $t->redis('SADD', 'user:eve:rooms', 'busy');
+
+    my $epoch = wait_for(sub {
+        $first->send_json({ t => 'heartbeat' });
+        my $cursor = $first->read_until('heartbeat_ack')->{d}{cursor};
+        return $1 if ($cursor // '') =~ /^(\d+)\./;
+    });
+    my ($ms) = publish('room:busy', 0) =~ /^(\d+)/;
+    patch($_) for 1 .. 3;
+
+    # the first goes out at once, and opens the window
+    my $live = $t->ws('/small?user=eve');
+    $live->read_until('ready');
+    patch(4);
+    $live->read_until('patch');
+    patch($_) for 5 .. 14;
+
+    $proxy->mode('unread');
+    my $reads = reads();
+    my $late = $t->sse("/small?user=eve&since=$epoch.$ms");
+    ok(wait_for(sub { reads() > $reads }), 'a log is to be read');
+
+    publish('room:busy', $_) for 1 .. 35;
+    $live->read_until(sub { ($_[0]{d}{n} // 0) == 35 });
+    $proxy->mode('pass');
+
+    my %got;
+    my $resync = 0;
+
+    while (keys %got < 14 and my $event = $late->read_json) {
+        $got{ $event->{d}{entity_id} } = 1 if $event->{t} eq 'patch';
+        $resync++ if ($event->{d}{channel} // '') eq 'merged:one';
+    }
+
+    is(join(' ', sort { $a <=> $b } keys %got), join(' ', 1 .. 14),
+       'before the window, and in it: all of it');
+    is($resync, 0, 'and nothing to fetch');
+    $_->disconnect for $live, $late;
+}
+
+
+sub patch {
+    my ($entity) = @_;
+
+    $t->publish('merged:one', { t => 'patch',
+        d => { entity_type => 'e', entity_id => "$entity",
+               diff => { k => 1 } } });
+}
 
 
 sub publish {

@@ -12,7 +12,7 @@ package Delta::Proxy;
 #   swallow   nothing moves, in neither direction; new connections hang
 #   mute      the same, but only from the target to the client
 #   deaf      the same, but only where the client has subscribed
-#   unread    a connection on which a log is to be read is dead from there on
+#   unread    a connection waits from where a log is to be read, until it may pass
 #   forget    the connections of now are dead for ever, new ones are served
 #   reset     half of what the target says next, then all are reset; as forget
 
@@ -81,7 +81,7 @@ sub turn {
         my $one = $self->{peer}{$fd};
 
         vec($bits, $fd, 1) = 1
-            unless $one->{dead} || $mode eq 'swallow'
+            unless $one->{dead} || defined $one->{kept} || $mode eq 'swallow'
                    || ($mode eq 'mute' && $one->{target})
                    || ($mode eq 'deaf' && $one->{subscribed});
     }
@@ -111,6 +111,12 @@ sub order {
 
     if ($order eq 'f') {
         $_->{dead} = 1 for values %{ $self->{peer} };
+    }
+
+    if ($order eq 'p') {
+        for my $one (grep { defined $_->{kept} } values %{ $self->{peer} }) {
+            syswrite $one->{other}, delete $one->{kept};
+        }
     }
 }
 
@@ -145,7 +151,7 @@ sub forward {
         $self->{mode} = 'pass';
 
     } elsif ($self->{mode} eq 'unread' && $bytes =~ /delta_log/) {
-        $_->{dead} = 1 for $one, $self->{peer}{ fileno $one->{other} };
+        $one->{kept} = $bytes;
 
     } else {
         $self->{peer}{ fileno $one->{other} }{subscribed} = 1

@@ -171,11 +171,14 @@ sub verify {
 
     my ($next, $covered, %state, %early) = (0, 0);
 
+    my $at = -1;
     my $lost = sub {
         my ($kind, $why, @g) = @_;
         $self->wrong($kind, join ' ', "$who: $channel: $why:",
             (map { "$_=" . text($id->[$_]) } @g > 6 ? @g[0 .. 5] : @g),
-            @g > 6 ? '… ' . @g . ' in all' : ());
+            @g > 6 ? '… ' . @g . ' in all' : (), 'it saw',
+            map { /^(?:P?)(\d+)/ ? "$_=" . text($id->[$1]) : $_ }
+                @$seen[ ($at > 12 ? $at - 12 : 0) .. $at ]);
     };
 
     # what is still to come of those before this one
@@ -185,6 +188,7 @@ sub verify {
     };
 
     for my $item (@$seen) {
+        $at++;
         if ($item =~ /^K(\d+)/) {
             my $end = ($1 + 1) << 20;
             my $i = $next;
