@@ -12,6 +12,7 @@ package Delta::Chaos::Faults;
 use strict;
 use warnings;
 
+use Delta::Process qw(wait_for);
 use Delta::Redis;
 use Time::HiRes qw(time);
 
@@ -190,7 +191,18 @@ sub nobody_left {
 sub redis {
     my ($self, @command) = @_;
 
-    return Delta::Redis->new($self->{t}{redis_port})->command(@command);
+    my $reply;
+
+    # one that was just started may be loading still
+    wait_for(sub {
+        $reply = eval {
+            Delta::Redis->new($self->{t}{redis_port})->command(@command);
+        };
+        die $@ if $@ && $@ !~ /LOADING/;
+        return !$@;
+    }) or die 'Redis is loading for ever';
+
+    return $reply;
 }
 
 
