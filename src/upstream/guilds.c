@@ -3,27 +3,18 @@
  * Copyright (C) Delta contributors
  */
 
+#include "body.h"
 #include "entity.h"
 #include "handlers.h"
 #include "outbox.h"
+#include "rights.h"
 
 
-#define GUILD_COLUMNS  "id, owner_id, name, icon_url, description"
-
-#define MEMBER_SELECT                                                         \
-    "SELECT guild_id, user_id, nick, "                                        \
-    "CASE user_id WHEN owner_id THEN 'owner' ELSE 'member' END AS role "      \
-    "FROM members JOIN guilds ON guilds.id = guild_id "
+#define GUILD_COLUMNS                                                         \
+    "id, owner_id, name, icon_url, description, visibility"
 
 
-static json_t *guild_read(upstream_request_t *r, const char *id, int *status);
-static int guild_owner(upstream_request_t *r, const json_t *guild);
-static void guild_channel(char *channel, size_t size, const char *id);
-static json_t *member_read(upstream_request_t *r, const char *guild,
-    const char *user, int *status);
-static int member_remove(upstream_request_t *r, const json_t *guild,
-    const char *user);
-static json_t *member_ids(const char *guild, const char *user);
+static json_t *guild_read(upstream_request_t *r, const char *id);
 
 
 static const entity_field_t  guild_fields[] = {
@@ -33,9 +24,12 @@ static const entity_field_t  guild_fields[] = {
     { NULL, 0, 0 }
 };
 
-static const entity_field_t  member_fields[] = {
-    { "nick", 128, 0 },
-    { NULL, 0, 0 }
+static const body_field_t  guild_settings[] = {
+    { "name", BODY_TEXT, 0, 128, NULL },
+    { "visibility", BODY_WORD, 0, 0, "private public" },
+    { "icon_url", BODY_TEXT, BODY_NULL|BODY_EMPTY, 2048, NULL },
+    { "description", BODY_TEXT, BODY_NULL|BODY_EMPTY, 4096, NULL },
+    { NULL, 0, 0, 0, NULL }
 };
 
 
@@ -74,6 +68,9 @@ upstream_guild_create(upstream_request_t *r)
                entity_text(guild, "description"));
     json_decref(guild);
 
+    store_exec(store, "INSERT INTO roles (id, guild_id, name, position, "
+               "permissions) VALUES (?1, ?1, 'everyone', 0, ?2)", "si", id,
+               (int64_t) RIGHT_MEMBER);
     store_exec(store, "INSERT INTO members (guild_id, user_id) VALUES (?, ?)",
                "ss", id, r->user);
 
@@ -81,19 +78,42 @@ upstream_guild_create(upstream_request_t *r)
 
     snprintf(r->location, sizeof(r->location), "/api/guilds/%s", id);
 
-    return upstream_answer(r, 201, guild_read(r, id, &status));
+    return upstream_answer(r, 201, guild_read(r, id));
 }
 
+
+/* Of a private guild only its members know. */
 
 int
 upstream_guild_get(upstream_request_t *r)
 {
-    int      status;
-    json_t  *guild;
+    json_t    *guild;
+    rights_t   rights;
 
-    guild = guild_read(r, r->params[0], &status);
+    guild = guild_read(r, r->params[0]);
 
-    return guild ? upstream_answer(r, 200, guild) : status;
+    if (guild == NULL
+        || (strcmp(entity_text(guild, "visibility"), "public") != 0
+            && rights_of(r, r->params[0], r->user, &rights) != 0))
+    {
+        json_decref(guild);
+        return upstream_error(r, 404, "not_found", "there is no guild %s",
+                              r->params[0]);
+    }
+
+    return upstream_answer(r, 200, guild);
+}
+
+
+int
+upstream_guild_list(upstream_request_t *r)
+{
+    return upstream_answer(r, 200, json_pack("{s:o}", "guilds",
+                           store_array(r->upstream->store, "SELECT "
+                                       GUILD_COLUMNS " FROM guilds "
+                                       "WHERE id IN (SELECT guild_id "
+                                       "FROM members WHERE user_id = ?) "
+                                       "ORDER BY number", "s", r->user)));
 }
 
 
@@ -104,17 +124,7 @@ upstream_guild_patch(upstream_request_t *r)
     char     channel[DELTA_NAME_SEGMENT + 32];
     json_t  *before, *after, *diff;
 
-    before = guild_read(r, r->params[0], &status);
-    if (before == NULL) {
-        return status;
-    }
-
-    if (!guild_owner(r, before)) {
-        json_decref(before);
-        return upstream_error(r, 403, "forbidden",
-                              "only the owner may change the guild");
-    }
-
+    before = guild_read(r, r->params[0]);
     status = entity_merge(r, guild_fields, before, &after, &diff);
     json_decref(before);
 
@@ -128,7 +138,7 @@ upstream_guild_patch(upstream_request_t *r)
                    entity_text(after, "name"), entity_text(after, "icon_url"),
                    entity_text(after, "description"), r->params[0]);
 
-        guild_channel(channel, sizeof(channel), r->params[0]);
+        snprintf(channel, sizeof(channel), "guild:%s", r->params[0]);
         outbox_patch(r, channel, "guild", r->params[0], diff, NULL, NULL);
     }
 
@@ -139,243 +149,40 @@ upstream_guild_patch(upstream_request_t *r)
 
 
 int
-upstream_member_join(upstream_request_t *r)
-{
-    int          status;
-    char         channel[DELTA_NAME_SEGMENT + 32];
-    json_t      *guild;
-    const char  *id;
-
-    id = r->params[0];
-
-    guild = guild_read(r, id, &status);
-    if (guild == NULL) {
-        return status;
-    }
-
-    json_decref(guild);
-
-    if (store_exec(r->upstream->store, "INSERT OR IGNORE INTO members "
-                   "(guild_id, user_id) VALUES (?, ?)", "ss", id, r->user)
-        == 0)
-    {
-        return upstream_error(r, 409, "conflict",
-                              "%s is a member of %s already", r->user, id);
-    }
-
-    outbox_join(r, r->user, "guilds", id, outbox_guild_scopes);
-
-    guild_channel(channel, sizeof(channel), id);
-    outbox_event(r, channel, "workspace_member_add", member_ids(id, r->user));
-
-    return upstream_answer(r, 200, member_read(r, id, r->user, &status));
-}
-
-
-int
-upstream_member_list(upstream_request_t *r)
+upstream_guild_settings(upstream_request_t *r)
 {
     int      status;
-    json_t  *guild, *member;
+    json_t  *body, *before;
 
-    guild = guild_read(r, r->params[0], &status);
-    if (guild == NULL) {
+    body = body_read(r, guild_settings, &status);
+    if (body == NULL) {
         return status;
     }
 
-    json_decref(guild);
+    before = guild_read(r, r->params[0]);
 
-    member = member_read(r, r->params[0], r->user, &status);
-    if (member == NULL) {
-        return upstream_error(r, 403, "forbidden",
-                              "only members may see the members");
+    if (body_changes(body, before)) {
+        body_store(r, "guilds", r->params[0], body);
+
+        outbox_make(r, workspace_update, .guild_id = r->params[0],
+                    .name = body_text(body, "name"),
+                    .visibility = body_text(body, "visibility"),
+                    .icon_url = body_text(body, "icon_url"),
+                    .description = body_text(body, "description"),
+                    .actor_user_id = r->user);
+        outbox_send(r, "guild:%s", r->params[0]);
     }
 
-    json_decref(member);
-
-    return upstream_answer(r, 200, json_pack("{s:o}", "members",
-                           store_array(r->upstream->store, MEMBER_SELECT
-                                       "WHERE guild_id = ? ORDER BY user_id",
-                                       "s", r->params[0])));
-}
-
-
-int
-upstream_member_patch(upstream_request_t *r)
-{
-    int          status;
-    char         channel[DELTA_NAME_SEGMENT + 32];
-    char         member[2 * DELTA_NAME_SEGMENT + 2];
-    json_t      *guild, *before, *after, *diff;
-    const char  *id, *user;
-
-    id = r->params[0];
-    user = strcmp(r->params[1], "me") == 0 ? r->user : r->params[1];
-
-    guild = guild_read(r, id, &status);
-    if (guild == NULL) {
-        return status;
-    }
-
-    if (strcmp(user, r->user) != 0 && !guild_owner(r, guild)) {
-        json_decref(guild);
-        return upstream_error(r, 403, "forbidden", "only the owner may "
-                              "change other members");
-    }
-
-    json_decref(guild);
-
-    before = member_read(r, id, user, &status);
-    if (before == NULL) {
-        return status;
-    }
-
-    status = entity_merge(r, member_fields, before, &after, &diff);
     json_decref(before);
+    json_decref(body);
 
-    if (status) {
-        return status;
-    }
-
-    if (diff) {
-        store_exec(r->upstream->store, "UPDATE members SET nick = ? "
-                   "WHERE guild_id = ? AND user_id = ?", "sss",
-                   entity_text(after, "nick"), id, user);
-
-        guild_channel(channel, sizeof(channel), id);
-        snprintf(member, sizeof(member), "%s/%s", id, user);
-        outbox_patch(r, channel, "member", member, diff, id, user);
-    }
-
-    json_decref(diff);
-
-    return upstream_answer(r, 200, after);
-}
-
-
-int
-upstream_member_kick(upstream_request_t *r)
-{
-    int      status;
-    json_t  *guild;
-
-    guild = guild_read(r, r->params[0], &status);
-    if (guild == NULL) {
-        return status;
-    }
-
-    status = guild_owner(r, guild)
-             ? member_remove(r, guild, r->params[1])
-             : upstream_error(r, 403, "forbidden",
-                              "only the owner may kick members");
-
-    json_decref(guild);
-
-    return status;
-}
-
-
-int
-upstream_member_leave(upstream_request_t *r)
-{
-    int      status;
-    json_t  *guild;
-
-    guild = guild_read(r, r->params[0], &status);
-    if (guild == NULL) {
-        return status;
-    }
-
-    status = member_remove(r, guild, r->user);
-
-    json_decref(guild);
-
-    return status;
+    return upstream_answer(r, 200, guild_read(r, r->params[0]));
 }
 
 
 static json_t *
-guild_read(upstream_request_t *r, const char *id, int *status)
+guild_read(upstream_request_t *r, const char *id)
 {
-    json_t  *guild;
-
-    guild = store_object(r->upstream->store, "SELECT " GUILD_COLUMNS
-                         " FROM guilds WHERE id = ?", "s", id);
-
-    if (guild == NULL) {
-        *status = upstream_error(r, 404, "not_found", "there is no guild %s",
-                                 id);
-    }
-
-    return guild;
-}
-
-
-static int
-guild_owner(upstream_request_t *r, const json_t *guild)
-{
-    return strcmp(entity_text(guild, "owner_id"), r->user) == 0;
-}
-
-
-static void
-guild_channel(char *channel, size_t size, const char *id)
-{
-    snprintf(channel, size, "guild:%s", id);
-}
-
-
-static json_t *
-member_read(upstream_request_t *r, const char *guild, const char *user,
-    int *status)
-{
-    json_t  *member;
-
-    member = store_object(r->upstream->store, MEMBER_SELECT
-                          "WHERE guild_id = ? AND user_id = ?", "ss", guild,
-                          user);
-
-    if (member == NULL) {
-        *status = upstream_error(r, 404, "not_found",
-                                 "%s is not a member of %s", user, guild);
-    }
-
-    return member;
-}
-
-
-static int
-member_remove(upstream_request_t *r, const json_t *guild, const char *user)
-{
-    char         channel[DELTA_NAME_SEGMENT + 32];
-    const char  *id;
-
-    id = r->params[0];
-
-    if (strcmp(user, entity_text(guild, "owner_id")) == 0) {
-        return upstream_error(r, 409, "conflict",
-                              "the owner cannot leave the guild");
-    }
-
-    if (store_exec(r->upstream->store, "DELETE FROM members "
-                   "WHERE guild_id = ? AND user_id = ?", "ss", id, user)
-        == 0)
-    {
-        return upstream_error(r, 404, "not_found",
-                              "%s is not a member of %s", user, id);
-    }
-
-    outbox_leave(r, user, "guilds", id, outbox_guild_scopes);
-
-    guild_channel(channel, sizeof(channel), id);
-    outbox_event(r, channel, "workspace_member_remove", member_ids(id, user));
-
-    return 204;
-}
-
-
-static json_t *
-member_ids(const char *guild, const char *user)
-{
-    return json_pack("{s:s, s:s}", "guild_id", guild, "user_id", user);
+    return store_object(r->upstream->store, "SELECT " GUILD_COLUMNS
+                        " FROM guilds WHERE id = ?", "s", id);
 }

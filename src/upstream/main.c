@@ -34,6 +34,7 @@ static int main_options(int argc, char **argv);
 static void main_usage(FILE *out);
 static const char *main_option(const char *name);
 static int main_start(upstream_t *upstream, int *wake);
+static int main_files(upstream_t *upstream);
 static int main_world(upstream_world_conf_t *conf);
 static int main_number(const char *name, unsigned max, unsigned *number);
 static int main_listen(const char *address);
@@ -46,6 +47,8 @@ static void main_stop(upstream_t *upstream);
 static upstream_option_t  main_table[] = {
     { "listen", "DELTA_LISTEN", "ADDRESS:PORT", "127.0.0.1:8081" },
     { "db", "DELTA_DB", "FILE of the SQLite database", NULL },
+    { "files", "DELTA_FILES", "DIRECTORY of uploads, the database's name "
+      "with .files else", NULL },
     { "redis", "DELTA_REDIS", "URL, redis:// or unix:",
       "redis://127.0.0.1:6379" },
     { "jwks", "DELTA_JWKS", "FILE with an oct key, for the demo's login",
@@ -200,6 +203,10 @@ main_start(upstream_t *upstream, int *wake)
         }
     }
 
+    if (main_files(upstream) != 0) {
+        return -1;
+    }
+
     upstream->store = store_open(main_option("db"));
     if (upstream->store == NULL) {
         return -1;
@@ -242,6 +249,29 @@ main_start(upstream_t *upstream, int *wake)
     upstream->server = server_start(upstream, fd);
 
     return upstream->server ? 0 : -1;
+}
+
+
+static int
+main_files(upstream_t *upstream)
+{
+    size_t       n;
+    const char  *db;
+
+    db = main_option("db");
+    n = strlen(db) + sizeof(".files");
+
+    upstream->files = main_option("files") ? strdup(main_option("files"))
+                                           : malloc(n);
+    if (upstream->files == NULL) {
+        return -1;
+    }
+
+    if (main_option("files") == NULL) {
+        snprintf(upstream->files, n, "%s.files", db);
+    }
+
+    return 0;
 }
 
 
@@ -467,6 +497,7 @@ main_stop(upstream_t *upstream)
 
     store_close(upstream->store);
     token_close(upstream->token);
+    free(upstream->files);
 }
 
 

@@ -10,15 +10,25 @@
 #define _UPSTREAM_OUTBOX_H_INCLUDED_
 
 
+#include "delta_events.h"
 #include "store.h"
 
 
 /*
- * An event {"t":type,"d":data} on a channel, and the request's answer waits
- * for its id.  Takes the reference to data; failures are the store's.
+ * Makes an event of the contract, by its typed constructor, to be sent by what
+ * follows: outbox_make(r, message_delete, .guild_id = "42", ...).
  */
-void outbox_event(upstream_request_t *r, const char *channel,
-    const char *type, json_t *data);
+#define outbox_make(r, type, ...)                                             \
+    ((r)->upstream->len = delta_events_##type((r)->upstream->event,           \
+        UPSTREAM_EVENT_MAX, &(delta_events_##type##_t) { __VA_ARGS__ }))
+
+/*
+ * Sends it on a channel, or to the inboxes of objects with a user_id; the
+ * request's answer waits for the last one's id.  Failures are the store's.
+ */
+void outbox_send(upstream_request_t *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void outbox_send_inboxes(upstream_request_t *r, const json_t *users);
 
 /*
  * A patch event on the channel, for an entity "user", "guild" or "member";
@@ -27,6 +37,10 @@ void outbox_event(upstream_request_t *r, const char *channel,
 void outbox_patch(upstream_request_t *r, const char *channel,
     const char *type, const char *id, json_t *diff, const char *guild,
     const char *user);
+
+/* Only makes it. */
+void outbox_patch_make(upstream_request_t *r, const char *type,
+    const char *id, json_t *diff, const char *guild, const char *user);
 
 /*
  * user:{user}:{set} gets or loses the member, after INCR delta:gen:{user};
@@ -41,6 +55,7 @@ void outbox_leave(upstream_request_t *r, const char *user, const char *set,
 
 extern const char *const  outbox_follow_scopes[];
 extern const char *const  outbox_guild_scopes[];
+extern const char *const  outbox_channel_scopes[];
 
 
 #endif /* _UPSTREAM_OUTBOX_H_INCLUDED_ */

@@ -408,8 +408,14 @@ relay_sync_user(upstream_relay_t *relay, const char *user)
         return rc;
     }
 
-    return relay_sync_set(relay, user, "guilds", "SELECT guild_id AS id "
-                          "FROM members WHERE user_id = ?");
+    rc = relay_sync_set(relay, user, "guilds", "SELECT guild_id AS id "
+                        "FROM members WHERE user_id = ?");
+    if (rc != DELTA_PUBLISH_OK) {
+        return rc;
+    }
+
+    return relay_sync_set(relay, user, "channels", "SELECT channel_id AS id "
+                          "FROM viewers WHERE user_id = ?");
 }
 
 

@@ -3,18 +3,29 @@
  * Copyright (C) Delta contributors
  */
 
+#include "delta_utf8.h"
 #include "handlers.h"
+#include "rights.h"
 #include "router.h"
 
 
 static int router_match(upstream_request_t *r, const char *pattern,
     const char *path);
-static int router_param(char *out, const char *p, size_t n);
+static int router_param(char *out, const char *pattern, const char *p,
+    size_t n);
+static int router_emoji(const char *p, size_t n);
 static int router_hex(char c);
 static void router_allow(upstream_request_t *r, const char *method);
 
 
-/* A literal segment stands before a parameter in its place. */
+#define CHANNELS  "/api/guilds/{guild_id}/channels"
+#define MESSAGES  CHANNELS "/{channel_id}/messages"
+
+
+/*
+ * A literal segment stands before a parameter in its place.  1 is
+ * UPSTREAM_USER.
+ */
 
 static const upstream_route_t  router_routes[] = {
 
@@ -30,17 +41,107 @@ static const upstream_route_t  router_routes[] = {
     { "POST",   "/api/users/{id}/follow",        upstream_follow,        1 },
     { "DELETE", "/api/users/{id}/follow",        upstream_unfollow,      1 },
 
-    { "POST",   "/api/guilds",                   upstream_guild_create,  1 },
-    { "GET",    "/api/guilds/{id}",              upstream_guild_get,     1 },
-    { "PATCH",  "/api/guilds/{id}",              upstream_guild_patch,   1 },
+    { "GET",    "/api/users/me/guilds",          upstream_guild_list,    1 },
+    { "PATCH",  "/api/users/me/profile",         upstream_profile_patch, 1 },
+    { "POST",   "/api/users/me/profile/avatar",  upstream_profile_avatar,
+      UPSTREAM_USER|UPSTREAM_UPLOAD },
+    { "GET",    "/api/users/{user_id}/avatar",   upstream_avatar,        1 },
 
-    { "POST",   "/api/guilds/{id}/join",         upstream_member_join,   1 },
-    { "GET",    "/api/guilds/{id}/members",      upstream_member_list,   1 },
-    { "DELETE", "/api/guilds/{id}/members/me",   upstream_member_leave,  1 },
-    { "PATCH",  "/api/guilds/{id}/members/{user}",
-                                                 upstream_member_patch,  1 },
-    { "POST",   "/api/guilds/{id}/members/{user}/kick",
-                                                 upstream_member_kick,   1 },
+    { "GET",    "/api/friends",                  upstream_friend_list,   1 },
+    { "GET",    "/api/friends/requests",         upstream_request_list,  1 },
+    { "POST",   "/api/friends/requests",         upstream_request_create, 1 },
+    { "DELETE", "/api/friends/requests/{request_id}",
+      upstream_request_delete, 1 },
+    { "POST",   "/api/friends/requests/{request_id}/accept",
+      upstream_request_accept, 1 },
+    { "DELETE", "/api/friends/{user_id}",        upstream_friend_remove, 1 },
+
+    { "POST",   "/api/guilds",                   upstream_guild_create,  1 },
+    { "GET",    "/api/guilds/{guild_id}",        upstream_guild_get,     1 },
+    { "PATCH",  "/api/guilds/{guild_id}",        upstream_guild_patch,
+      UPSTREAM_IN_GUILD(RIGHT_WORKSPACE) },
+    { "PATCH",  "/api/guilds/{guild_id}/settings",
+      upstream_guild_settings, UPSTREAM_IN_GUILD(RIGHT_WORKSPACE) },
+
+    { "POST",   "/api/guilds/{guild_id}/join",   upstream_member_join,   1 },
+    { "GET",    "/api/guilds/{guild_id}/members",
+      upstream_member_list, UPSTREAM_IN_GUILD(0) },
+    { "GET",    "/api/guilds/{guild_id}/members/me",
+      upstream_member_me, UPSTREAM_IN_GUILD(0) },
+    { "PATCH",  "/api/guilds/{guild_id}/members/me",
+      upstream_member_nick, 1 },
+    { "DELETE", "/api/guilds/{guild_id}/members/me",
+      upstream_member_leave, 1 },
+    { "POST",   "/api/guilds/{guild_id}/members/{user_id}",
+      upstream_member_add, UPSTREAM_IN_GUILD(RIGHT_ADD) },
+    { "PATCH",  "/api/guilds/{guild_id}/members/{user_id}",
+      upstream_member_patch, UPSTREAM_IN_GUILD(RIGHT_ROLES) },
+    { "POST",   "/api/guilds/{guild_id}/members/{user_id}/kick",
+      upstream_member_kick, UPSTREAM_IN_GUILD(RIGHT_KICK) },
+    { "POST",   "/api/guilds/{guild_id}/members/{user_id}/ban",
+      upstream_member_ban, UPSTREAM_IN_GUILD(RIGHT_BAN) },
+
+    { "GET",    "/api/guilds/{guild_id}/bans",
+      upstream_ban_list, UPSTREAM_IN_GUILD(RIGHT_BAN) },
+    { "DELETE", "/api/guilds/{guild_id}/bans/{user_id}",
+      upstream_ban_lift, UPSTREAM_IN_GUILD(RIGHT_BAN) },
+    { "GET",    "/api/guilds/{guild_id}/ip-bans",
+      upstream_ip_ban_list, UPSTREAM_IN_GUILD(RIGHT_BAN) },
+    { "POST",   "/api/guilds/{guild_id}/ip-bans",
+      upstream_ip_ban_create, UPSTREAM_IN_GUILD(RIGHT_BAN) },
+    { "DELETE", "/api/guilds/{guild_id}/ip-bans/{ban_id}",
+      upstream_ip_ban_delete, UPSTREAM_IN_GUILD(RIGHT_BAN) },
+
+    { "GET",    "/api/guilds/{guild_id}/roles",
+      upstream_role_list, UPSTREAM_IN_GUILD(0) },
+    { "POST",   "/api/guilds/{guild_id}/roles",
+      upstream_role_create, UPSTREAM_IN_GUILD(RIGHT_ROLES) },
+    { "POST",   "/api/guilds/{guild_id}/roles/reorder",
+      upstream_role_reorder, UPSTREAM_IN_GUILD(RIGHT_ROLES) },
+    { "PATCH",  "/api/guilds/{guild_id}/roles/{role_id}",
+      upstream_role_patch, UPSTREAM_IN_GUILD(RIGHT_ROLES) },
+    { "DELETE", "/api/guilds/{guild_id}/roles/{role_id}",
+      upstream_role_delete, UPSTREAM_IN_GUILD(RIGHT_ROLES) },
+    { "POST",   "/api/guilds/{guild_id}/roles/{role_id}/members/{user_id}",
+      upstream_role_assign, UPSTREAM_IN_GUILD(RIGHT_ROLES) },
+    { "DELETE", "/api/guilds/{guild_id}/roles/{role_id}/members/{user_id}",
+      upstream_role_unassign, UPSTREAM_IN_GUILD(RIGHT_ROLES) },
+
+    { "GET",    CHANNELS,
+      upstream_channel_list, UPSTREAM_IN_GUILD(0) },
+    { "POST",   CHANNELS,
+      upstream_channel_create, UPSTREAM_IN_GUILD(RIGHT_CHANNELS) },
+    { "POST",   CHANNELS "/reorder",
+      upstream_channel_reorder, UPSTREAM_IN_GUILD(RIGHT_CHANNELS) },
+    { "PATCH",  CHANNELS "/{channel_id}",
+      upstream_channel_patch, UPSTREAM_IN_CHANNEL(RIGHT_CHANNELS) },
+    { "DELETE", CHANNELS "/{channel_id}",
+      upstream_channel_delete, UPSTREAM_IN_CHANNEL(RIGHT_CHANNELS) },
+    { "GET",    CHANNELS "/{channel_id}/overrides",
+      upstream_override_list, UPSTREAM_IN_CHANNEL(RIGHT_ROLES) },
+    { "POST",   CHANNELS "/{channel_id}/overrides/{role_id}",
+      upstream_override_set, UPSTREAM_IN_CHANNEL(RIGHT_ROLES) },
+
+    { "GET",    MESSAGES,
+      upstream_message_list, UPSTREAM_IN_CHANNEL(0) },
+    { "POST",   MESSAGES,
+      upstream_message_create, UPSTREAM_IN_CHANNEL(RIGHT_SEND) },
+    { "PATCH",  MESSAGES "/{message_id}",
+      upstream_message_patch, UPSTREAM_ON_MESSAGE(0) },
+    { "DELETE", MESSAGES "/{message_id}",
+      upstream_message_delete, UPSTREAM_ON_MESSAGE(0) },
+    { "POST",   MESSAGES "/{message_id}/reactions/{emoji}",
+      upstream_reaction_add, UPSTREAM_ON_MESSAGE(RIGHT_REACT) },
+    { "DELETE", MESSAGES "/{message_id}/reactions/{emoji}",
+      upstream_reaction_remove, UPSTREAM_ON_MESSAGE(0) },
+    { "POST",   MESSAGES "/{message_id}/attachments",
+      upstream_attachment_create,
+      UPSTREAM_ON_MESSAGE(RIGHT_ATTACH)|UPSTREAM_UPLOAD },
+    { "GET",    MESSAGES "/{message_id}/attachments/{attachment_id}",
+      upstream_attachment_get, UPSTREAM_ON_MESSAGE(0) },
+    { "DELETE", MESSAGES "/{message_id}/attachments/{attachment_id}",
+      upstream_attachment_delete, UPSTREAM_ON_MESSAGE(0) },
+
     { NULL, NULL, NULL, 0 }
 };
 
@@ -90,7 +191,7 @@ router_match(upstream_request_t *r, const char *pattern, const char *path)
         len = strcspn(path, "/");
 
         if (*pattern == '{') {
-            if (router_param(r->params[param++], path, len) != 0) {
+            if (router_param(r->params[param++], pattern, path, len) != 0) {
                 return 0;
             }
 
@@ -107,14 +208,49 @@ router_match(upstream_request_t *r, const char *pattern, const char *path)
 
 
 static int
-router_param(char *out, const char *p, size_t n)
+router_param(char *out, const char *pattern, const char *p, size_t n)
+{
+    int  len;
+
+    len = upstream_unescape(out, DELTA_NAME_SEGMENT + 1, p, n);
+
+    if (len > 0 && strncmp(pattern, "{emoji}", 7) == 0) {
+        return router_emoji(out, len);
+    }
+
+    return len > 0 && delta_name_segment(out, len) ? 0 : -1;
+}
+
+
+static int
+router_emoji(const char *p, size_t n)
+{
+    size_t    i;
+    uint32_t  state;
+
+    for (i = 0; i < n; i++) {
+
+        if ((uint8_t) p[i] < ' ' || p[i] == 0x7f) {
+            return -1;
+        }
+    }
+
+    state = 0;
+
+    return n <= 64 && delta_utf8_check(&state, (const uint8_t *) p, n) == 0
+           && state == 0 ? 0 : -1;
+}
+
+
+int
+upstream_unescape(char *out, size_t size, const char *p, size_t n)
 {
     int     high, low;
     size_t  i, len;
 
     for (i = 0, len = 0; i < n; len++) {
 
-        if (len == DELTA_NAME_SEGMENT) {
+        if (len == size - 1) {
             return -1;
         }
 
@@ -130,7 +266,7 @@ router_param(char *out, const char *p, size_t n)
         high = router_hex(p[i + 1]);
         low = router_hex(p[i + 2]);
 
-        if (high < 0 || low < 0) {
+        if (high < 0 || low < 0 || high + low == 0) {
             return -1;
         }
 
@@ -140,7 +276,7 @@ router_param(char *out, const char *p, size_t n)
 
     out[len] = '\0';
 
-    return delta_name_segment(out, len) ? 0 : -1;
+    return len;
 }
 
 

@@ -4,7 +4,9 @@
  */
 
 #include <unistd.h>
+#include "files.h"
 #include "relay.h"
+#include "rights.h"
 #include "router.h"
 #include "server.h"
 #include "store.h"
@@ -25,16 +27,19 @@ static enum MHD_Result server_access(void *data,
     struct MHD_Connection *connection, const char *path, const char *method,
     const char *version, const char *body, size_t *size, void **state);
 static enum MHD_Result server_open(upstream_server_t *server,
-    struct MHD_Connection *connection, void **state);
+    struct MHD_Connection *connection, const char *path, const char *method,
+    void **state);
+static size_t server_body_max(const upstream_request_t *r);
 static void server_body(upstream_request_t *r, const char *body, size_t n);
-static void server_dispatch(upstream_request_t *r, const char *method,
-    const char *path);
+static void server_dispatch(upstream_request_t *r);
 static int server_identify(upstream_request_t *r);
 static int server_handle(upstream_request_t *r,
     const upstream_route_t *route);
 static int server_wait(upstream_server_t *server, upstream_request_t *r);
 static int server_waited(upstream_server_t *server, upstream_request_t *r);
 static enum MHD_Result server_send(upstream_request_t *r);
+static void server_headers(upstream_request_t *r,
+    struct MHD_Response *response);
 static size_t server_unescape(void *data, struct MHD_Connection *connection,
     char *text);
 static void server_completed(void *data, struct MHD_Connection *connection,
@@ -170,7 +175,7 @@ server_access(void *data, struct MHD_Connection *connection, const char *path,
     (void) version;
 
     if (r == NULL) {
-        return server_open(server, connection, state);
+        return server_open(server, connection, path, method, state);
     }
 
     if (*size) {
@@ -180,7 +185,7 @@ server_access(void *data, struct MHD_Connection *connection, const char *path,
     }
 
     if (r->status == 0) {
-        server_dispatch(r, method, path);
+        server_dispatch(r);
 
         if (r->row && server_wait(server, r)) {
             return MHD_YES;
@@ -193,7 +198,7 @@ server_access(void *data, struct MHD_Connection *connection, const char *path,
 
 static enum MHD_Result
 server_open(upstream_server_t *server, struct MHD_Connection *connection,
-    void **state)
+    const char *path, const char *method, void **state)
 {
     upstream_request_t  *r;
 
@@ -204,6 +209,7 @@ server_open(upstream_server_t *server, struct MHD_Connection *connection,
 
     r->upstream = server->upstream;
     r->connection = connection;
+    r->route = upstream_route(r, method, path, &r->no_route);
     *state = r;
 
     return MHD_YES;
@@ -215,13 +221,15 @@ server_open(upstream_server_t *server, struct MHD_Connection *connection,
 static void
 server_body(upstream_request_t *r, const char *body, size_t n)
 {
-    char  *p;
+    char    *p;
+    size_t   max;
 
     if (r->too_big) {
         return;
     }
 
-    p = n <= UPSTREAM_BODY_MAX - r->len ? realloc(r->body, r->len + n) : NULL;
+    max = server_body_max(r);
+    p = n <= max - r->len ? realloc(r->body, r->len + n) : NULL;
 
     if (p == NULL) {
         r->too_big = 1;
@@ -234,15 +242,22 @@ server_body(upstream_request_t *r, const char *body, size_t n)
 }
 
 
-static void
-server_dispatch(upstream_request_t *r, const char *method, const char *path)
+static size_t
+server_body_max(const upstream_request_t *r)
 {
-    int                      status;
+    return r->route && r->route->access & UPSTREAM_UPLOAD ? UPSTREAM_FILE_MAX
+                                                          : UPSTREAM_BODY_MAX;
+}
+
+
+static void
+server_dispatch(upstream_request_t *r)
+{
     const upstream_route_t  *route;
 
-    route = upstream_route(r, method, path, &status);
+    route = r->route;
 
-    if (route == NULL && status == 404) {
+    if (route == NULL && r->no_route == 404) {
         r->status = upstream_error(r, 404, "not_found",
                                    "there is nothing here");
 
@@ -252,9 +267,10 @@ server_dispatch(upstream_request_t *r, const char *method, const char *path)
 
     } else if (r->too_big) {
         r->status = upstream_error(r, 413, "too_large", "the body is over "
-                                   "%d bytes", UPSTREAM_BODY_MAX);
+                                   "%zu bytes: send less",
+                                   server_body_max(r));
 
-    } else if (route->identified && !server_identify(r)) {
+    } else if (route->access & UPSTREAM_USER && !server_identify(r)) {
         r->status = upstream_error(r, 401, "unauthorized",
                                    "nobody known is logged in");
 
@@ -298,19 +314,26 @@ server_handle(upstream_request_t *r, const upstream_route_t *route)
         return upstream_error(r, 503, "unavailable", "the database is busy");
     }
 
-    status = route->handler(r);
+    status = rights_check(r, route->access);
+
+    if (status == 0) {
+        status = route->handler(r);
+    }
 
     if ((writes && store_end(store, status < 300) != 0 && status < 300)
         || store->failed)
     {
         r->row = 0;
         r->location[0] = '\0';
+        files_settle(r, 0);
         return upstream_error(r, 500, "internal", "the database failed");
     }
 
     if (status >= 300) {
         r->row = 0;
     }
+
+    files_settle(r, status < 300);
 
     if (r->row) {
         relay_notify(r->upstream->relay);
@@ -349,33 +372,64 @@ static enum MHD_Result
 server_send(upstream_request_t *r)
 {
     char                 *text;
-    size_t                i;
+    size_t                n;
     enum MHD_Result       rc;
     struct MHD_Response  *response;
+
+    text = r->file;
+    n = r->file_len;
+    r->file = NULL;
+
+    if (text == NULL && r->answer) {
+        text = json_dumps(r->answer, JSON_COMPACT);
+
+        if (text == NULL) {
+            return MHD_NO;
+        }
+
+        n = strlen(text);
+    }
+
+    response = MHD_create_response_from_buffer(n, text, MHD_RESPMEM_MUST_FREE);
+
+    if (response == NULL) {
+        free(text);
+        return MHD_NO;
+    }
+
+    server_headers(r, response);
+
+    rc = MHD_queue_response(r->connection, r->status, response);
+    MHD_destroy_response(response);
+
+    return rc;
+}
+
+
+/* What users have uploaded shall run nowhere, whatever it is. */
+
+static void
+server_headers(upstream_request_t *r, struct MHD_Response *response)
+{
+    size_t  i;
 
     const struct {
         const char  *name;
         const char  *value;
     } headers[] = {
-        { "Content-Type", r->answer ? "application/json" : "" },
-        { "Cache-Control", "no-store" },
+        { "Content-Type", r->file_type ? r->file_type
+                          : r->answer ? "application/json" : "" },
+        { "Content-Disposition", r->file_type == NULL ? ""
+                                 : strncmp(r->file_type, "image/", 6) == 0
+                                 ? "inline" : "attachment" },
+        { "X-Content-Type-Options", r->file_type ? "nosniff" : "" },
+        { "Content-Security-Policy", r->file_type
+                                     ? "default-src 'none'; sandbox" : "" },
+        { "Cache-Control", r->file_type ? "private, no-cache" : "no-store" },
         { "Allow", r->status == 405 ? r->allow : "" },
         { "Location", r->location },
         { "Delta-Cursor", r->cursor },
     };
-
-    text = r->answer ? json_dumps(r->answer, JSON_COMPACT) : NULL;
-
-    if (r->answer && text == NULL) {
-        return MHD_NO;
-    }
-
-    response = MHD_create_response_from_buffer(text ? strlen(text) : 0, text,
-                                               MHD_RESPMEM_MUST_FREE);
-    if (response == NULL) {
-        free(text);
-        return MHD_NO;
-    }
 
     for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
 
@@ -384,11 +438,6 @@ server_send(upstream_request_t *r)
                                     headers[i].value);
         }
     }
-
-    rc = MHD_queue_response(r->connection, r->status, response);
-    MHD_destroy_response(response);
-
-    return rc;
 }
 
 
@@ -420,6 +469,7 @@ server_completed(void *data, struct MHD_Connection *connection, void **state,
 
     json_decref(r->answer);
     free(r->body);
+    free(r->file);
     free(r);
     *state = NULL;
 }

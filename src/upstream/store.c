@@ -3,6 +3,7 @@
  * Copyright (C) Delta contributors
  */
 
+#include "schema.h"
 #include "store.h"
 
 
@@ -20,53 +21,13 @@ static void store_failed(upstream_store_t *store);
 
 /*
  * synchronous=FULL: a row id that was published must not come back after a
- * power failure, or its next event would count as published.  AUTOINCREMENT:
- * nor may it when the row is deleted.
+ * power failure, or its next event would count as published.
  */
 
 static const char  store_settings[] =
     "PRAGMA journal_mode = WAL;"
     "PRAGMA synchronous = FULL;"
     "PRAGMA foreign_keys = ON;";
-
-static const char  store_schema[] =
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
-    "CREATE TABLE users ("
-    "    id TEXT PRIMARY KEY, display_name TEXT NOT NULL,"
-    "    avatar_url TEXT, bio TEXT, status_text TEXT);"
-    "CREATE TABLE follows ("
-    "    user_id TEXT NOT NULL REFERENCES users,"
-    "    followed_id TEXT NOT NULL REFERENCES users,"
-    "    PRIMARY KEY (user_id, followed_id)) WITHOUT ROWID;"
-    "CREATE TABLE guilds ("
-    "    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
-    "    owner_id TEXT NOT NULL REFERENCES users, name TEXT NOT NULL,"
-    "    icon_url TEXT, description TEXT);"
-    "CREATE TABLE members ("
-    "    guild_id TEXT NOT NULL REFERENCES guilds (id),"
-    "    user_id TEXT NOT NULL REFERENCES users, nick TEXT,"
-    "    PRIMARY KEY (guild_id, user_id)) WITHOUT ROWID;"
-    "CREATE INDEX members_user ON members (user_id);"
-    "CREATE TABLE outbox ("
-    "    id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    "    channel TEXT, event TEXT,"
-    "    user_id TEXT, command TEXT, name TEXT, member TEXT,"
-    "    CHECK ((channel IS NULL) = (event IS NULL)),"
-    "    CHECK ((channel IS NULL) = (command IS NOT NULL)));"
-    "CREATE TABLE dead_letter ("
-    "    id INTEGER PRIMARY KEY, channel TEXT, event TEXT, user_id TEXT,"
-    "    command TEXT, name TEXT, member TEXT, error TEXT NOT NULL,"
-    "    died_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP);";
-
-static const char  store_seeds[] =
-    "INSERT INTO meta VALUES ('database', lower(hex(randomblob(16))));"
-    "INSERT INTO users (id, display_name) VALUES"
-    "    ('ada', 'Ada'), ('ben', 'Ben'), ('cleo', 'Cleo'), ('dan', 'Dan');"
-    "INSERT INTO follows VALUES ('ben', 'ada'), ('cleo', 'ada');"
-    "INSERT INTO guilds (number, id, owner_id, name) VALUES"
-    "    (1, 'g1', 'ada', 'Guild One');"
-    "INSERT INTO members (guild_id, user_id) VALUES"
-    "    ('g1', 'ada'), ('g1', 'ben'), ('g1', 'cleo');";
 
 
 upstream_store_t *
@@ -115,6 +76,14 @@ store_prepare(upstream_store_t *store)
     row = store_object(store, "SELECT value FROM meta WHERE name = ?", "s",
                        "database");
 
+    if (store_number(store, 0, "SELECT value FROM meta WHERE name = 'schema'",
+                     "")
+        != SCHEMA_VERSION)
+    {
+        upstream_log("the database is another version's: take a new one");
+        store->failed = 1;
+    }
+
     if (row) {
         snprintf(store->id, sizeof(store->id), "%s",
                  json_string_value(json_object_get(row, "value")));
@@ -131,11 +100,11 @@ store_prepare(upstream_store_t *store)
 static int
 store_seed(upstream_store_t *store)
 {
-    if (sqlite3_exec(store->db, store_schema, NULL, NULL, NULL) != SQLITE_OK) {
+    if (sqlite3_exec(store->db, schema_tables, NULL, NULL, NULL) != SQLITE_OK) {
         return -1;
     }
 
-    return sqlite3_exec(store->db, store_seeds, NULL, NULL, NULL) == SQLITE_OK
+    return sqlite3_exec(store->db, schema_seeds, NULL, NULL, NULL) == SQLITE_OK
            ? 0 : -1;
 }
 
@@ -369,4 +338,29 @@ store_failed(upstream_store_t *store)
     }
 
     store->failed = 1;
+}
+
+
+int
+store_id(upstream_store_t *store, const char *kind, char *id, size_t size)
+{
+    int64_t  n;
+
+    store_exec(store, "UPDATE numbers SET last = last + 1 WHERE kind = ?", "s",
+               kind);
+
+    n = store_number(store, 0, "SELECT last FROM numbers WHERE kind = ?", "s",
+                     kind);
+
+    snprintf(id, size, "%s%lld", kind, (long long) n);
+
+    return n ? 0 : -1;
+}
+
+
+json_t *
+store_now(upstream_store_t *store)
+{
+    return store_object(store, "SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now') "
+                        "AS now", "");
 }

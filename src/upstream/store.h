@@ -56,5 +56,12 @@ json_t *store_array(upstream_store_t *store, const char *sql,
 int64_t store_number(upstream_store_t *store, int64_t otherwise,
     const char *sql, const char *types, ...);
 
+/* A new id, as "m17"; a letter for each kind of things.  0 or -1. */
+int store_id(upstream_store_t *store, const char *kind, char *id,
+    size_t size);
+
+/* {"now": ...}, as events write times. */
+json_t *store_now(upstream_store_t *store);
+
 
 #endif /* _UPSTREAM_STORE_H_INCLUDED_ */

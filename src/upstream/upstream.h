@@ -26,8 +26,31 @@
 
 
 #define UPSTREAM_BODY_MAX   65536
-#define UPSTREAM_PARAMS     2       /* in a route's pattern */
-#define UPSTREAM_WAIT_MS    200     /* for the id of a mutation's event */
+#define UPSTREAM_FILE_MAX   1048576     /* of an upload */
+#define UPSTREAM_EVENT_MAX  65536       /* as the gateway's delta_max_event */
+#define UPSTREAM_PARAMS     4           /* in a route's pattern */
+#define UPSTREAM_WAIT_MS    200         /* for the id of a mutation's event */
+
+
+/*
+ * Who may: anybody (0), a user, or a member of the guild that is the first
+ * parameter, with these rights (rights.h) there, or in the channel that is the
+ * second one; a third one is a message of it.
+ */
+#define UPSTREAM_USER       0x01
+#define UPSTREAM_GUILD      0x02
+#define UPSTREAM_CHANNEL    0x04
+#define UPSTREAM_MESSAGE    0x08
+#define UPSTREAM_UPLOAD     0x10        /* the body is a file */
+
+#define UPSTREAM_RIGHTS     8           /* they are from this bit on */
+
+#define UPSTREAM_IN_GUILD(rights)                                             \
+    (UPSTREAM_USER|UPSTREAM_GUILD|((rights) << UPSTREAM_RIGHTS))
+#define UPSTREAM_IN_CHANNEL(rights)                                           \
+    (UPSTREAM_IN_GUILD(rights)|UPSTREAM_CHANNEL)
+#define UPSTREAM_ON_MESSAGE(rights)                                           \
+    (UPSTREAM_IN_CHANNEL(rights)|UPSTREAM_MESSAGE)
 
 
 typedef struct upstream_relay_s    upstream_relay_t;
@@ -45,6 +68,9 @@ typedef struct {
     upstream_token_t   *token;      /* NULL: no key, no login */
     upstream_server_t  *server;
     upstream_world_t   *world;      /* NULL: none */
+    char               *files;      /* the directory of uploads */
+    ssize_t             len;        /* of the event that is being sent */
+    char                event[UPSTREAM_EVENT_MAX];
 } upstream_t;
 
 
@@ -56,25 +82,37 @@ struct upstream_route_s {
     const char           *method;
     const char           *pattern;      /* "/api/users/{id}" */
     upstream_handler_pt   handler;
-    unsigned              identified;   /* needs X-User */
+    unsigned              access;
 };
 
 
 struct upstream_request_s {
     upstream_t             *upstream;
+    const upstream_route_t *route;      /* NULL: none */
     struct MHD_Connection  *connection;
     upstream_request_t     *next;       /* of those that wait */
 
     char                    user[DELTA_NAME_SEGMENT + 1];   /* "": nobody */
     char                    params[UPSTREAM_PARAMS][DELTA_NAME_SEGMENT + 1];
 
+    unsigned                rights;     /* where the route is */
+    int64_t                 rank;       /* and among the members */
+
     char                   *body;
     size_t                  len;
 
+    char                   *file;       /* instead of an answer */
+    size_t                  file_len;
+    const char             *file_type;  /* and names of files: */
+    json_t                 *file_old;   /* to go with the commit, */
+                                        /* and to go without it */
+    char                    file_new[DELTA_NAME_SEGMENT + 64];
+
     int                     status;     /* 0: not handled yet */
+    int                     no_route;   /* the status, if there is none */
     json_t                 *answer;     /* owned; NULL: no content */
     char                    allow[64];  /* of a 405 */
-    char                    location[DELTA_NAME_SEGMENT + 32];
+    char                    location[4 * DELTA_NAME_SEGMENT + 64];
 
     int64_t                 row;        /* its last one in the outbox, or 0 */
     uint64_t                deadline;   /* ms, of waiting for the row */

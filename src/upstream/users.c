@@ -6,6 +6,7 @@
 #include "entity.h"
 #include "handlers.h"
 #include "outbox.h"
+#include "profile.h"
 
 
 #define USER_COLUMNS  "id, display_name, avatar_url, bio, status_text"
@@ -49,7 +50,6 @@ int
 upstream_user_patch(upstream_request_t *r)
 {
     int      status;
-    char     channel[DELTA_NAME_SEGMENT + 32];
     json_t  *before, *after, *diff;
 
     before = user_read(r, r->user);
@@ -68,8 +68,8 @@ upstream_user_patch(upstream_request_t *r)
                    entity_text(after, "bio"),
                    entity_text(after, "status_text"), r->user);
 
-        snprintf(channel, sizeof(channel), "user:%s", r->user);
-        outbox_patch(r, channel, "user", r->user, diff, NULL, NULL);
+        outbox_patch_make(r, "user", r->user, diff, NULL, NULL);
+        profile_send(r);
     }
 
     json_decref(diff);
