@@ -91,22 +91,16 @@ upstream_attachment_create(upstream_request_t *r)
 int
 upstream_attachment_get(upstream_request_t *r)
 {
-    int      status;
-    json_t  *file;
-
-    file = store_object(r->upstream->store, "SELECT media_type "
-                        "FROM attachments WHERE id = ? AND message_id = ?",
-                        "ss", r->params[3], r->params[2]);
-
-    if (file == NULL) {
+    if (store_number(r->upstream->store, 0, "SELECT 1 FROM attachments "
+                     "WHERE id = ? AND message_id = ?", "ss", r->params[3],
+                     r->params[2])
+        == 0)
+    {
         return upstream_error(r, 404, "not_found", "there is no attachment %s",
                               r->params[3]);
     }
 
-    status = files_answer(r, r->params[3], entity_text(file, "media_type"));
-    json_decref(file);
-
-    return status;
+    return files_answer(r, r->params[3]);
 }
 
 

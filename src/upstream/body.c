@@ -262,10 +262,21 @@ body_text(const json_t *body, const char *name)
 int
 body_query(upstream_request_t *r, const char *name, char *out, size_t size)
 {
+    int          n;
     const char  *value;
 
     value = MHD_lookup_connection_value(r->connection,
                                         MHD_GET_ARGUMENT_KIND, name);
+    if (value == NULL) {
+        return -1;
+    }
 
-    return value ? upstream_unescape(out, size, value, strlen(value)) : -1;
+    n = upstream_unescape(out, size, value, strlen(value));
+
+    if (n < 0) {
+        out[0] = '\0';
+        n = 0;
+    }
+
+    return n;
 }

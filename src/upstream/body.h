@@ -53,7 +53,10 @@ void body_store(upstream_request_t *r, const char *table, const char *id,
 /* A member's text for an event: NULL without it, delta_events_null if null. */
 const char *body_text(const json_t *body, const char *name);
 
-/* A parameter of the query, decoded, in out; 0, or -1 if there is none. */
+/*
+ * A parameter of the query, decoded, in out, which is empty if it cannot be:
+ * its bytes, or -1 if there is none.
+ */
 int body_query(upstream_request_t *r, const char *name, char *out,
     size_t size);
 

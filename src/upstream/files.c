@@ -114,12 +114,13 @@ files_remove(upstream_request_t *r, const char *name)
 
 
 int
-files_answer(upstream_request_t *r, const char *name, const char *type)
+files_answer(upstream_request_t *r, const char *name)
 {
-    int      fd;
-    char     path[PATH_MAX];
-    size_t   len;
-    ssize_t  n;
+    int          fd;
+    char         path[PATH_MAX];
+    size_t       len;
+    ssize_t      n;
+    const char  *type;
 
     fd = files_path(r, path, name) == 0
          ? open(path, O_RDONLY|O_CLOEXEC|O_NOFOLLOW) : -1;
@@ -145,8 +146,8 @@ files_answer(upstream_request_t *r, const char *name, const char *type)
     }
 
     r->file_len = len;
-    r->file_type = strncmp(type, "image/", 6) == 0
-                   ? type : "application/octet-stream";
+    type = files_image(r->file, len);
+    r->file_type = type ? type : "application/octet-stream";
 
     return 200;
 }

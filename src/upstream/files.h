@@ -24,7 +24,7 @@ int files_write(upstream_request_t *r, const char *name);
 void files_remove(upstream_request_t *r, const char *name);
 
 /* The file as the answer; returns the status. */
-int files_answer(upstream_request_t *r, const char *name, const char *type);
+int files_answer(upstream_request_t *r, const char *name);
 
 /* After the transaction. */
 void files_settle(upstream_request_t *r, int committed);

@@ -69,7 +69,6 @@ upstream_profile_avatar(upstream_request_t *r)
     char               name[64 + DELTA_NAME_SEGMENT];
     char               url[DELTA_NAME_SEGMENT + 64];
     int64_t            version;
-    const char        *type;
     upstream_store_t  *store;
 
     store = r->upstream->store;
@@ -80,9 +79,7 @@ upstream_profile_avatar(upstream_request_t *r)
                               PROFILE_AVATAR_MAX);
     }
 
-    type = files_image(r->body, r->len);
-
-    if (type == NULL) {
+    if (files_image(r->body, r->len) == NULL) {
         return upstream_error(r, 415, "unsupported_media_type", "an avatar is "
                               "png, jpeg, gif or webp: send one of these");
     }
@@ -106,9 +103,8 @@ upstream_profile_avatar(upstream_request_t *r)
     snprintf(url, sizeof(url), "/api/users/%s/avatar?v=%lld", r->user,
              (long long) version);
 
-    store_exec(store, "UPDATE users SET avatar_url = ?, avatar_version = ?, "
-               "avatar_type = ? WHERE id = ?", "siss", url, version, type,
-               r->user);
+    store_exec(store, "UPDATE users SET avatar_url = ?, avatar_version = ? "
+               "WHERE id = ?", "sis", url, version, r->user);
 
     outbox_make(r, profile_avatar_update, .user_id = r->user,
                 .avatar_url = url, .avatar_version = version);
@@ -121,26 +117,20 @@ upstream_profile_avatar(upstream_request_t *r)
 int
 upstream_avatar(upstream_request_t *r)
 {
-    int      status;
     char     name[64 + DELTA_NAME_SEGMENT];
-    json_t  *row;
+    int64_t  version;
 
-    row = store_object(r->upstream->store, "SELECT avatar_version, "
-                       "avatar_type FROM users WHERE id = ? "
-                       "AND avatar_version > 0", "s", r->params[0]);
+    version = store_number(r->upstream->store, 0, "SELECT avatar_version "
+                           "FROM users WHERE id = ?", "s", r->params[0]);
 
-    if (row == NULL) {
+    if (version == 0) {
         return upstream_error(r, 404, "not_found", "%s has no avatar here",
                               r->params[0]);
     }
 
-    profile_file(name, sizeof(name), r->params[0],
-                 json_integer_value(json_object_get(row, "avatar_version")));
+    profile_file(name, sizeof(name), r->params[0], version);
 
-    status = files_answer(r, name, entity_text(row, "avatar_type"));
-    json_decref(row);
-
-    return status;
+    return files_answer(r, name);
 }
 
 
