@@ -245,7 +245,7 @@ upstream_role_reorder(upstream_request_t *r)
 {
     int          status;
     size_t       i, n;
-    json_t      *body, *ids, *before;
+    json_t      *body, *ids, *before, *role;
     unsigned     changed;
     const char  *list[ROLES_MAX];
 
@@ -263,8 +263,10 @@ upstream_role_reorder(upstream_request_t *r)
     for (i = 0; status == 0 && i < n; i++) {
         list[i] = json_string_value(json_array_get(ids, i));
 
-        if (strcmp(list[i], entity_text(json_array_get(before, i), "role_id"))
-            != 0)
+        role = json_array_get(before, i);
+
+        if (strcmp(list[i], entity_text(role, "role_id")) != 0
+            || role_number(role, "position") != n - i)
         {
             changed = 1;
         }
