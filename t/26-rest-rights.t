@@ -13,7 +13,7 @@ my @users = qw(ada ben cleo erin);
 my @roles = ('r1');
 my @channels = qw(c1 c2 c3);
 my $seed = $ENV{DELTA_SEED} || 26;
-my $rounds = 60;
+my $rounds = 120;
 
 my $r = Delta::Rest->start(@users);
 my $t = $r->{t};
@@ -33,6 +33,11 @@ for my $name (qw(two three)) {
 
 my %count;
 my %open;                                       # user => channel => 1
+
+for my $role (@roles) {                         # so that some contradict
+    $r->api(ada => POST => "$g/roles/$role/members/cleo");
+    $has{cleo}{$role} = 1;
+}
 
 for my $round (1 .. $rounds) {
     my $what = change();
@@ -58,7 +63,7 @@ sub change {
     my $channel = $channels[ int rand @channels ];
     my $what = int rand 10;
 
-    if ($what < 2) {
+    if ($what < 1) {
         my $to = $member{$user} ? "$g/members/$user/kick"
                                 : "$g/members/$user";
         ok_status(ada => POST => $to);
@@ -67,7 +72,7 @@ sub change {
         return [ members => $user ];
     }
 
-    if ($what < 5 && $member{$user}) {
+    if ($what < 4 && $member{$user}) {
         my $method = $has{$user}{$role} ? 'DELETE' : 'POST';
         ok_status(ada => $method => "$g/roles/$role/members/$user");
         $has{$user}{$role} = $method eq 'POST';
