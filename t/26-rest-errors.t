@@ -216,13 +216,13 @@ sub strangers {
 # What Redis has lost is written again, the channels of each user, too.
 
 sub restart {
-    is_deeply([ sort @{ $t->redis('SMEMBERS', 'user:cleo:channels') } ],
-              [ qw(c1 c2) ], 'the channels of cleo');
+    is_deeply([ $r->set('user:cleo:channels') ], [ qw(c1 c2) ],
+              'the channels of cleo');
     $t->redis('FLUSHALL');
     $t->redis('FUNCTION', 'LOAD', 'REPLACE', $t->library);
 
-    ok(wait_for(sub { $t->redis('SCARD', 'user:ben:channels') == 3 }),
+    ok(wait_for(sub { $r->set('user:dan:channels') == 0
+                      && $r->set('user:ben:channels') == 3
+                      && $r->set('user:cleo:channels') == 2 }),
        'an empty Redis gets them back');
-    is_deeply([ sort @{ $t->redis('SMEMBERS', 'user:cleo:channels') } ],
-              [ qw(c1 c2) ], 'those of cleo, too');
 }

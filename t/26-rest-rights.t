@@ -131,7 +131,7 @@ sub judge {
 
     for my $user (@users) {
         my @may = grep { may($user, $_) } @channels;
-        my @set = sort @{ $t->redis('SMEMBERS', "user:$user:channels") };
+        my @set = $r->set("user:$user:channels");
         my $list = $r->api($user => GET => "$g/channels");
         my @list = sort map { $_->{channel_id} }
             @{ $list->{json}{channels} || [] };

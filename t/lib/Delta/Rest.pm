@@ -38,10 +38,11 @@ sub start {
         =~ /location = \/gateway \{(.*?)\n        \}\n/s;
     my $rules = join "\n", $gateway =~ /^(\s+delta_subscribe[^#;]*;)/mg;
 
-    $t->start_nginx($t->conf(http => <<'END', server => <<"END"));
+    $t->start_nginx($t->conf(http => <<"END", server => <<"END"));
 upstream app { server %%UPSTREAM%%; keepalive 8; }
 delta_redis %%REDIS%%;
 delta_jwt_key_file jwks.json;
+delta_contracts $Delta::TOP/conf/events.json;
 client_max_body_size 2m;
 END
 delta_jwt optional;
@@ -50,6 +51,7 @@ location = /gateway {
     delta_limit connections=32 channels=64 rate=6000r/m;
     $rules
 }
+location = /metrics { delta_metrics; }
 location /api/ {
     proxy_pass http://app;
     proxy_http_version 1.1;
@@ -83,6 +85,16 @@ sub api {
         (ref $body ? (json => $body)
          : defined $body ? (body => $body) : ()),
         headers => [ %headers ]);
+}
+
+
+# The ids in a set of Redis, which may hold marks beside them.
+
+sub set {
+    my ($self, $key) = @_;
+
+    return my @ids = sort grep { /^\w+$/ }
+        @{ $self->{t}->redis('SMEMBERS', $key) };
 }
 
 
@@ -211,22 +223,14 @@ sub finish {
     cmp_ok(scalar @{ $self->{all} }, '>', 5,
            @{ $self->{all} } . ' events of ' . keys(%types) . ' types');
 
-    $self->{t}->file('seen', join '', map {
-        $json->encode({ t => $_->{t}, d => $_->{d} }) . "\n"
-    } @{ $self->{all} });
+    my $metrics = $self->{t}->http(GET => '/metrics')->{body};
+    my ($emitted) = $metrics
+        =~ /^delta_events_emitted_total\{type="workspace_.*?"\} (\d+)/m;
+    @bad = grep { !/ 0$/ } $metrics
+        =~ /^(delta_(?:parse_rejected|events_dropped)_total.*)$/mg;
 
-    my $ok = system($ENV{CC} || 'cc', '-std=gnu11', '-O1',
-        "-I$Delta::TOP/src/core", '-o', "$dir/check",
-        "$Delta::TOP/t/bin/contract-check.c",
-        glob("$Delta::TOP/src/core/delta_contract*.c"),
-        glob("$Delta::TOP/src/core/delta_json*.c"),
-        map({ "$Delta::TOP/src/core/delta_$_.c" } qw(envelope utf8)),
-        '-ljansson') == 0;
-    ok($ok, 'the contract\'s check builds');
-
-    @bad = grep { !/^ok$| ok$/ }
-        `$dir/check $Delta::TOP/conf/events.json < $dir/seen`;
-    is(join('', @bad), '', 'every event is as the contract says');
+    ok(defined $emitted, 'row 3.6: the gateway counts by type');
+    is(join(' ', @bad), '', 'row 3.3: no event was off the contract');
 
     main::done_testing();
 }
