@@ -6,8 +6,6 @@
 #include "outbox.h"
 
 
-static void outbox_control(upstream_request_t *r, const char *channel,
-    const char *type, json_t *data);
 static void outbox_membership(upstream_request_t *r, const char *command,
     const char *type, const char *user, const char *set, const char *member,
     const char *const *scopes);
@@ -16,6 +14,34 @@ static void outbox_membership(upstream_request_t *r, const char *command,
 const char *const  outbox_follow_scopes[] = { "user", "presence", NULL };
 const char *const  outbox_guild_scopes[] = { "guild", NULL };
 const char *const  outbox_channel_scopes[] = { "channel", NULL };
+
+
+void
+outbox_event(upstream_request_t *r, const char *channel, const char *type,
+    json_t *data)
+{
+    char              *event;
+    json_t            *root;
+    upstream_store_t  *store;
+
+    store = r->upstream->store;
+
+    root = json_pack("{s:s, s:o}", "t", type, "d", data);
+    event = root ? json_dumps(root, JSON_COMPACT) : NULL;
+
+    if (event == NULL) {
+        store->failed = 1;
+
+    } else if (store_exec(store, "INSERT INTO outbox (channel, event) "
+                          "VALUES (?, ?)", "ss", channel, event)
+               == 1)
+    {
+        r->row = sqlite3_last_insert_rowid(store->db);
+    }
+
+    free(event);
+    json_decref(root);
+}
 
 
 void
@@ -124,35 +150,7 @@ outbox_membership(upstream_request_t *r, const char *command,
 
     for (/* void */; *scopes; scopes++) {
         snprintf(channel, sizeof(channel), "%s:%s", *scopes, member);
-        outbox_control(r, control, type,
+        outbox_event(r, control, type,
                        json_pack("{s:s}", "channel", channel));
     }
-}
-
-
-static void
-outbox_control(upstream_request_t *r, const char *channel, const char *type,
-    json_t *data)
-{
-    char              *event;
-    json_t            *root;
-    upstream_store_t  *store;
-
-    store = r->upstream->store;
-
-    root = json_pack("{s:s, s:o}", "t", type, "d", data);
-    event = root ? json_dumps(root, JSON_COMPACT) : NULL;
-
-    if (event == NULL) {
-        store->failed = 1;
-
-    } else if (store_exec(store, "INSERT INTO outbox (channel, event) "
-                          "VALUES (?, ?)", "ss", channel, event)
-               == 1)
-    {
-        r->row = sqlite3_last_insert_rowid(store->db);
-    }
-
-    free(event);
-    json_decref(root);
 }

@@ -31,6 +31,13 @@ void outbox_send(upstream_request_t *r, const char *format, ...)
 void outbox_send_inboxes(upstream_request_t *r, const json_t *users);
 
 /*
+ * An event {"t":type,"d":data} as it is, for what the contract does not have:
+ * the control channels.  Takes the reference to data.
+ */
+void outbox_event(upstream_request_t *r, const char *channel,
+    const char *type, json_t *data);
+
+/*
  * A patch event on the channel, for an entity "user", "guild" or "member";
  * the ids of a member's guild and user follow (else NULL).  diff is only read.
  */
