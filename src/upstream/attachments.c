@@ -12,7 +12,8 @@
 #include "rights.h"
 
 
-#define ATTACHMENTS_MAX  10     /* of one message */
+#define ATTACHMENTS_MAX    10               /* of one message */
+#define ATTACHMENTS_TOTAL  1073741824       /* bytes */
 
 
 static int attachment_name(upstream_request_t *r, char *name, size_t size);
@@ -58,6 +59,15 @@ upstream_attachment_create(upstream_request_t *r)
         return upstream_error(r, 409, "conflict", "%s has %d attachments: "
                               "send another message", r->params[2],
                               ATTACHMENTS_MAX);
+    }
+
+    if (store_number(store, 0, "SELECT sum(size) FROM attachments", "")
+        + (int64_t) r->len
+        > ATTACHMENTS_TOTAL)
+    {
+        return upstream_error(r, 409, "conflict", "all attachments together "
+                              "are at most %d MB: delete some",
+                              ATTACHMENTS_TOTAL >> 20);
     }
 
     store_id(store, "a", id, sizeof(id));

@@ -371,7 +371,8 @@ channel_orders(upstream_request_t *r, const json_t *before)
     }
 
     users = store_array(store, "SELECT user_id FROM members "
-                        "WHERE guild_id = ?", "s", r->params[0]);
+                        "WHERE guild_id = ? ORDER BY user_id = ?", "ss",
+                        r->params[0], r->user);
 
     json_array_foreach(users, i, user) {
         channel_order_tell(r, entity_text(user, "user_id"));

@@ -425,7 +425,7 @@ member_target(upstream_request_t *r, rights_t *rights)
 }
 
 
-/* The user is told before the guild, whose channel is closed by then. */
+/* The guild is closed to the user by then, who has but the inbox. */
 
 static void
 member_remove(upstream_request_t *r, const char *user)
@@ -441,8 +441,15 @@ member_remove(upstream_request_t *r, const char *user)
     outbox_leave(r, user, "guilds", id, outbox_guild_scopes);
 
     outbox_make(r, workspace_member_remove, .guild_id = id, .user_id = user);
-    outbox_send(r, "user:%s:inbox", user);
-    outbox_send(r, "guild:%s", id);
+
+    if (strcmp(user, r->user) == 0) {
+        outbox_send(r, "guild:%s", id);
+        outbox_send(r, "user:%s:inbox", user);
+
+    } else {
+        outbox_send(r, "user:%s:inbox", user);
+        outbox_send(r, "guild:%s", id);
+    }
 }
 
 

@@ -107,11 +107,25 @@ void
 outbox_send_inboxes(upstream_request_t *r, const json_t *users)
 {
     size_t         i;
+    unsigned       self;
+    const char    *id;
     const json_t  *user;
 
+    self = 0;
+
     json_array_foreach(users, i, user) {
-        outbox_send(r, "user:%s:inbox",
-                    json_string_value(json_object_get(user, "user_id")));
+        id = json_string_value(json_object_get(user, "user_id"));
+
+        if (strcmp(id, r->user) == 0) {
+            self = 1;
+
+        } else {
+            outbox_send(r, "user:%s:inbox", id);
+        }
+    }
+
+    if (self) {
+        outbox_send(r, "user:%s:inbox", r->user);
     }
 }
 

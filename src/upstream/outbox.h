@@ -23,8 +23,9 @@
         UPSTREAM_EVENT_MAX, &(delta_events_##type##_t) { __VA_ARGS__ }))
 
 /*
- * Sends it on a channel, or to the inboxes of objects with a user_id; the
- * request's answer waits for the last one's id.  Failures are the store's.
+ * Sends it on a channel, or to the inboxes of objects with a user_id, the
+ * caller's last: the request's answer waits for the last one's id, which is
+ * best one that the caller will see.  Failures are the store's.
  */
 void outbox_send(upstream_request_t *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

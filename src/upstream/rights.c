@@ -351,6 +351,7 @@ rights_tell(upstream_request_t *r, const char *guild, json_t *set)
 {
     json_t      *value;
     int64_t      members;
+    unsigned     self;
     const char  *user;
 
     members = store_number(r->upstream->store, -1, "SELECT count(*) "
@@ -360,8 +361,14 @@ rights_tell(upstream_request_t *r, const char *guild, json_t *set)
         outbox_send(r, "guild:%s", guild);
 
     } else {
+        self = json_object_del(set, r->user) == 0;
+
         json_object_foreach(set, user, value) {
             outbox_send(r, "user:%s:inbox", user);
+        }
+
+        if (self) {
+            outbox_send(r, "user:%s:inbox", r->user);
         }
     }
 

@@ -174,6 +174,12 @@ sub does {
     $self->{last} = {};
     $self->{from} = {};
 
+    my $cursor = $answer->header('Delta-Cursor') // '';
+    my @own = grep { defined } map { $_->{id} } @{ $seen->{$user} || [] };
+
+    fail("$name: the cursor $cursor is none of @own")
+        if @own && !grep { $_ eq $cursor } @own;
+
     for my $watcher (sort keys %$seen) {
         for my $event (@{ $seen->{$watcher} }) {
             push @{ $got{ $event->{t} } }, $watcher;
