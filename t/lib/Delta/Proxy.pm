@@ -12,7 +12,7 @@ package Delta::Proxy;
 #   swallow   nothing moves, in neither direction; new connections hang
 #   mute      the same, but only from the target to the client
 #   deaf      the same, but only where the client has subscribed
-#   unread    a connection waits from where a log is to be read, until it may pass
+#   unread    a connection waits from where a log is to be read, until pass
 #   forget    the connections of now are dead for ever, new ones are served
 #   reset     half of what the target says next, then all are reset; as forget
 
