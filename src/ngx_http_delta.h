@@ -129,6 +129,14 @@ typedef struct {
 #define NGX_HTTP_DELTA_JWT_OPTIONAL  1
 #define NGX_HTTP_DELTA_JWT_REQUIRED  2
 
+/* One delta_snapshot. */
+typedef struct {
+    ngx_http_complex_value_t     name;
+    ngx_uint_t                   max;       /* ticks at once */
+    unsigned                     range:1;
+    unsigned                     full:1;    /* with what is hidden */
+} ngx_http_delta_world_conf_t;
+
 typedef struct {
     ngx_http_delta_redis_conf_t *redis;
 
@@ -136,6 +144,7 @@ typedef struct {
     ngx_uint_t                   metrics;   /* delta_metrics */
     ngx_uint_t                   publish;   /* delta_publish */
     ngx_msec_t                   health;    /* delta_health, its deadline */
+    ngx_http_delta_world_conf_t *world;     /* delta_snapshot */
     ngx_str_t                    place;     /* file:line of either */
     ngx_array_t                 *rules;     /* ngx_http_delta_rule_t */
     ngx_array_t                 *origins;   /* ngx_str_t; NULL: same origin */

@@ -32,6 +32,8 @@ char *ngx_http_delta_conf_publish(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_health(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_delta_conf_snapshot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_delta_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_subscribe(ngx_conf_t *cf, ngx_command_t *cmd,

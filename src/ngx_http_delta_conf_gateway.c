@@ -9,11 +9,15 @@
 #include "ngx_http_delta_health.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_publish.h"
+#include "ngx_http_delta_world.h"
+#include "core/delta_name.h"
 
 
 #define NGX_HTTP_DELTA_DEADLINE      3000   /* ms */
 #define NGX_HTTP_DELTA_MIN_DEADLINE  2000   /* a tick comes each second */
 #define NGX_HTTP_DELTA_MAX_DEADLINE  60000
+#define NGX_HTTP_DELTA_TICKS         256    /* of max= */
+#define NGX_HTTP_DELTA_MAX_TICKS     10000
 
 
 static char *ngx_http_delta_conf_handler(ngx_conf_t *cf,
@@ -130,6 +134,97 @@ ngx_http_delta_conf_health(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+char *
+ngx_http_delta_conf_snapshot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                         *value, text;
+    ngx_uint_t                         i;
+    ngx_http_delta_loc_conf_t         *dlcf = conf;
+    ngx_http_delta_world_conf_t       *world;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (dlcf->world) {
+        return "is duplicate";
+    }
+
+    if (ngx_http_delta_conf_once(cf, 1) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    world = ngx_pcalloc(cf->pool, sizeof(ngx_http_delta_world_conf_t));
+    if (world == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    dlcf->world = world;
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "range") == 0) {
+            world->range = 1;
+            continue;
+        }
+
+        if (ngx_strcmp(value[i].data, "full") == 0) {
+            world->full = 1;
+            continue;
+        }
+
+        if (ngx_http_delta_conf_param(&value[i], "max=", &text)) {
+
+            if (ngx_http_delta_conf_number(cf, &value[i], 4, &world->max)
+                != NGX_CONF_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+            if (world->max <= NGX_HTTP_DELTA_MAX_TICKS) {
+                continue;
+            }
+        }
+
+        if (ngx_http_delta_conf_param(&value[i], "world=", &text)
+            && text.len)
+        {
+            ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+            ccv.cf = cf;
+            ccv.value = &text;
+            ccv.complex_value = &world->name;
+
+            if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+                return NGX_CONF_ERROR;
+            }
+
+            if (world->name.lengths
+                || delta_name_segment((char *) text.data, text.len))
+            {
+                continue;
+            }
+        }
+
+        return ngx_http_delta_conf_invalid(cf, cmd, &value[i],
+                   "it takes world=name, range, max=number up to 10000 and "
+                   "full");
+    }
+
+    if (world->name.value.data == NULL) {
+        return "says no world, give \"world=name\"";
+    }
+
+    if (world->max && !world->range) {
+        return "has \"max=\", which is for \"range\"";
+    }
+
+    if (world->max == 0) {
+        world->max = NGX_HTTP_DELTA_TICKS;
+    }
+
+    return ngx_http_delta_conf_handler(cf, ngx_http_delta_world_handler, dlcf);
+}
+
+
 /* nginx lets the last one win, and the other never answers. */
 
 static char *
@@ -162,7 +257,7 @@ ngx_http_delta_conf_if(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *prev,
 
     if (!clcf->noname || clcf->handler
         || (prev->gateway == 0 && prev->metrics == 0 && prev->publish == 0
-            && prev->health == 0))
+            && prev->health == 0 && prev->world == NULL))
     {
         return;
     }
@@ -171,12 +266,14 @@ ngx_http_delta_conf_if(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *prev,
     conf->metrics = prev->metrics;
     conf->publish = prev->publish;
     conf->health = prev->health;
+    conf->world = prev->world;
     conf->place = prev->place;
 
     clcf->handler = prev->gateway ? ngx_http_delta_gateway_handler
                     : prev->metrics ? ngx_http_delta_metrics_handler
                     : prev->publish ? ngx_http_delta_publish_handler
-                                    : ngx_http_delta_health_handler;
+                    : prev->health ? ngx_http_delta_health_handler
+                                   : ngx_http_delta_world_handler;
 }
 
 
@@ -202,12 +299,14 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
 
     name = conf->gateway ? "delta_gateway"
            : conf->metrics ? "delta_metrics"
-           : conf->publish ? "delta_publish" : "delta_health";
+           : conf->publish ? "delta_publish"
+           : conf->health ? "delta_health" : "delta_snapshot";
 
     if ((conf->gateway && clcf->handler != ngx_http_delta_gateway_handler)
         || (conf->metrics && clcf->handler != ngx_http_delta_metrics_handler)
         || (conf->publish && clcf->handler != ngx_http_delta_publish_handler)
-        || (conf->health && clcf->handler != ngx_http_delta_health_handler))
+        || (conf->health && clcf->handler != ngx_http_delta_health_handler)
+        || (conf->world && clcf->handler != ngx_http_delta_world_handler))
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%s\" in %V shares its location with another "
@@ -217,7 +316,7 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (!conf->gateway && !conf->publish && !conf->health) {
+    if (!conf->gateway && !conf->publish && !conf->health && !conf->world) {
         return NGX_CONF_OK;
     }
 

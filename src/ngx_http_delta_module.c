@@ -198,6 +198,13 @@ static ngx_command_t  ngx_http_delta_directives[] = {
       0,
       NULL },
 
+    { ngx_string("delta_snapshot"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_delta_conf_snapshot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 

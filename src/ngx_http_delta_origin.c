@@ -238,7 +238,8 @@ ngx_http_delta_origin_preaccess_handler(ngx_http_request_t *r)
 
     dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
 
-    if (r != r->main || !dlcf->gateway || r->method != NGX_HTTP_OPTIONS
+    if (r != r->main || (!dlcf->gateway && !dlcf->world)
+        || r->method != NGX_HTTP_OPTIONS
         || ngx_http_delta_auth_header(r, "access-control-request-method",
                                       NULL)
            == NULL
@@ -263,7 +264,7 @@ ngx_http_delta_origin_filter(ngx_http_request_t *r)
 
     dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
 
-    if (r == r->main && dlcf->gateway
+    if (r == r->main && (dlcf->gateway || dlcf->world)
         && ngx_http_delta_origin_cors(r, dlcf) != NGX_OK)
     {
         return NGX_ERROR;

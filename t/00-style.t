@@ -31,8 +31,8 @@ my %level = (
     resume => 4, replay => 4, say => 4, membership => 4, command => 4,
     control => 4, wheel => 4,
     sse => 5, ws => 5,
-    handler => 6, health => 6, publish => 6, conf => 6, conf_redis => 6,
-    conf_contract => 6,
+    handler => 6, health => 6, publish => 6, world => 6, conf => 6,
+    conf_redis => 6, conf_contract => 6,
     conf_gateway => 6, conf_subscribe => 6,
     module => 7,
 );

@@ -47,6 +47,7 @@ my @directives = (
     [ delta_metrics => 'l', '', 'on' ],
     [ delta_publish => 'l', '', 'on' ],
     [ delta_health => 'l', '', 'deadline=2s x' ],
+    [ delta_snapshot => 'l', 'world=a', '' ],
 );
 
 my %list = map { $_ => 1 } qw(delta_channel delta_origin delta_subscribe);
@@ -60,7 +61,8 @@ is_deeply([ map { $_->[0] } @directives ],
 for my $level (qw(h s l)) {
     my @text = map { "$_->[0] $_->[2];" }
         grep { $_->[1] =~ $level
-               && $_->[0] !~ /gateway|metrics|health|publish/ } @directives;
+               && $_->[0] !~ /gateway|metrics|health|publish|snapshot/ }
+        @directives;
 
     good("every directive that may stand there: $level", "@text", $level);
 }
@@ -68,7 +70,7 @@ for my $level (qw(h s l)) {
 for (@directives) {
     my ($name, $where, $form, @wrong) = @$_;
     my $text = "$name $form;";
-    my $outer = $name =~ /gateway|health|publish/ ? $base : '';
+    my $outer = $name =~ /gateway|health|publish|snapshot/ ? $base : '';
 
     bad("$name in the main context", qr/"$name" directive is not allowed here/,
         $text, 'm');
@@ -135,7 +137,10 @@ good("delta_gateway $_", "delta_gateway $_;", 'l', $base)
 good('delta_metrics', 'delta_metrics;', 'l');
 good($_, $_, 'l', $redis) for 'delta_health;', 'delta_health deadline=2s;',
     'delta_health deadline=1m; if ($arg_a) { set $b 1; }',
-    'delta_publish; if ($arg_a) { set $b 1; }';
+    'delta_publish; if ($arg_a) { set $b 1; }',
+    'delta_snapshot world=default;', 'delta_snapshot world=$arg_world full;',
+    'delta_snapshot range max=10000 world=a-$arg_a full;
+     if ($arg_a) { set $b 1; }';
 
 
 # Bad values: the message says what to do.
@@ -345,6 +350,19 @@ bad("delta_health $_", qr/"\Q$_\E" of "delta_health", it takes deadline=time, /,
     "delta_health $_;", 'l', $redis)
     for '5s', 'deadline=1999ms', 'deadline=2m', 'deadline=', 'deadline=-1',
         'max=3s';
+bad('delta_snapshot without Redis',
+    qr{"delta_snapshot" in \S+/test\.conf:\d+ needs "delta_redis redis:},
+    'delta_snapshot world=a;', 'l');
+bad("delta_snapshot $_", qr/of "delta_snapshot", it takes world=name, range,/,
+    "delta_snapshot $_;", 'l', $redis)
+    for 'a', 'world=', 'world=a:b', 'world=a ranges', 'world=a=b',
+        'world=a range max=10001';
+bad("delta_snapshot $_", qr/"delta_snapshot" directive .*, give "world=name"/,
+    "delta_snapshot $_;", 'l', $redis) for 'range', 'full';
+bad('delta_snapshot max= without range', qr/"max=", which is for "range"/,
+    'delta_snapshot world=a max=5;', 'l', $redis);
+bad('delta_snapshot and empty_gif', qr/"delta_snapshot" $shared/,
+    'delta_snapshot world=a; empty_gif;', 'l', $redis);
 bad('a gateway without a channel', qr/$in "delta_subscribe channel"/,
     "delta_gateway; $user", 'l', $redis);
 bad('a gateway without identity', qr/$in an identity, by "delta_jwt" or/,
