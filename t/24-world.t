@@ -161,7 +161,8 @@ sub range_2_4 {
 sub bounds_2_4 {
     is(get("/any/snapshots?world=still$_")->status, 400, "400: $_")
         for '', '&from=1', '&to=1', '&from=&to=1', '&from=1&to=',
-            '&from=2&to=1', '&from=0&to=1', '&from=-1&to=1', '&from=1.5&to=2', '&from=1&to=x',
+            '&from=2&to=1', '&from=0&to=1', '&from=-1&to=1',
+            '&from=1.5&to=2', '&from=1&to=x',
             '&from=1e1&to=20', '&from=+1&to=2', '&from=%31&to=2',
             '&from=1&to=1001', '&from=1&to=9999999999999999',
             '&from=1&to=' . '9' x 400;
