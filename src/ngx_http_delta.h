@@ -37,6 +37,7 @@ typedef struct ngx_http_delta_window_s   ngx_http_delta_window_t;
 typedef struct ngx_http_delta_replay_s   ngx_http_delta_replay_t;
 typedef struct ngx_http_delta_reading_s  ngx_http_delta_reading_t;
 typedef struct ngx_http_delta_resume_s   ngx_http_delta_resume_t;
+typedef struct ngx_http_delta_stream_s   ngx_http_delta_stream_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
 typedef struct ngx_http_delta_contract_s  ngx_http_delta_contract_t;
 
@@ -149,6 +150,7 @@ typedef struct {
     ngx_array_t                 *rules;     /* ngx_http_delta_rule_t */
     ngx_array_t                 *origins;   /* ngx_str_t; NULL: same origin */
     ngx_uint_t                   envelope;  /* delta_envelope_t */
+    ngx_http_complex_value_t    *backfill;
 
     ngx_uint_t                   jwt;
     ngx_http_complex_value_t    *jwt_token;
@@ -442,6 +444,7 @@ struct ngx_http_delta_session_s {
     ngx_uint_t                   unacked;   /* subs without an ack */
     ngx_queue_t                  loads;     /* ngx_http_delta_load_t */
     ngx_http_delta_resume_t     *resume;    /* until it is live */
+    ngx_http_delta_stream_t     *stream;    /* of delta_envelope space */
     ngx_queue_t                  replays;   /* ngx_http_delta_replay_t */
     ngx_uint_t                   pending;   /* of them */
     uint64_t                     cursor;    /* ms; holds while not live */
@@ -495,6 +498,7 @@ typedef struct {
     ngx_http_delta_grant_t      *grants;
     ngx_uint_t                   ngrants;
     ngx_http_delta_resume_t     *resume;
+    ngx_http_delta_stream_t     *stream;
     void                        *check;     /* Redis is being asked */
     ngx_int_t                    status;    /* its outcome, 0: none yet */
 

@@ -176,39 +176,53 @@ ngx_http_delta_channel_control(ngx_str_t *name)
 }
 
 
-/* As the function library does it: longest literal prefix first. */
-
 static void
 ngx_http_delta_channel_configure(ngx_http_delta_channel_t *channel)
 {
-    ngx_uint_t                      i;
-    delta_str_t                     pattern, text;
-    ngx_http_delta_main_conf_t     *mcf;
     ngx_http_delta_channel_conf_t  *conf;
 
-    mcf = channel->hub->worker->conf;
-    conf = mcf->channels.elts;
+    conf = ngx_http_delta_channel_conf(channel->hub->worker->conf,
+                                       &channel->name);
 
-    text.data = (char *) channel->name.data;
-    text.len = channel->name.len;
+    if (conf) {
+        channel->replay = conf->replay;
+        channel->keep = conf->keep;
+        channel->wait = conf->window;
+        channel->max = conf->max;
+        return;
+    }
 
     channel->replay = NGX_HTTP_DELTA_REPLAY;
     channel->wait = 0;
     channel->keep = channel->control ? NGX_HTTP_DELTA_KEEP_CONTROL
                                      : NGX_HTTP_DELTA_KEEP;
+}
+
+
+/* As the function library does it: longest literal prefix first. */
+
+ngx_http_delta_channel_conf_t *
+ngx_http_delta_channel_conf(ngx_http_delta_main_conf_t *mcf, ngx_str_t *name)
+{
+    ngx_uint_t                      i;
+    delta_str_t                     pattern, text;
+    ngx_http_delta_channel_conf_t  *conf;
+
+    conf = mcf->channels.elts;
+
+    text.data = (char *) name->data;
+    text.len = name->len;
 
     for (i = 0; i < mcf->channels.nelts; i++) {
         pattern.data = (char *) conf[i].pattern.data;
         pattern.len = conf[i].pattern.len;
 
         if (delta_name_match(pattern, text, NULL)) {
-            channel->replay = conf[i].replay;
-            channel->keep = conf[i].keep;
-            channel->wait = conf[i].window;
-            channel->max = conf[i].max;
-            return;
+            return &conf[i];
         }
     }
+
+    return NULL;
 }
 
 

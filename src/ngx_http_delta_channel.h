@@ -72,5 +72,9 @@ void ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub);
 /* UNSUBSCRIBEs what has lingered; returns 1 while something still lingers. */
 ngx_uint_t ngx_http_delta_channel_sweep(ngx_http_delta_hub_t *hub);
 
+/* The delta_channel of that name, as clients know it; NULL: there is none. */
+ngx_http_delta_channel_conf_t *ngx_http_delta_channel_conf(
+    ngx_http_delta_main_conf_t *mcf, ngx_str_t *name);
+
 
 #endif /* _NGX_HTTP_DELTA_CHANNEL_H_INCLUDED_ */

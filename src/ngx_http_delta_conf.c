@@ -290,7 +290,42 @@ ngx_http_delta_conf_envelope(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return ngx_http_delta_conf_invalid(cf, cmd, &value[1],
-                                       "give vtd, op, type or compact");
+                                       "give vtd, op, type, compact or space");
+}
+
+
+char *
+ngx_http_delta_conf_backfill(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t                          *value;
+    ngx_http_delta_loc_conf_t          *dlcf = conf;
+    ngx_http_compile_complex_value_t    ccv;
+
+    if (dlcf->backfill) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0 || value[1].data[0] != '/') {
+        return ngx_http_delta_conf_invalid(cf, cmd, &value[1],
+                   "give the URI of an internal location, as "
+                   "/internal/intentions?since=$delta_since");
+    }
+
+    dlcf->backfill = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (dlcf->backfill == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = dlcf->backfill;
+
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
+                                                          : NGX_CONF_ERROR;
 }
 
 

@@ -281,6 +281,7 @@ char *
 ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
 {
     const char                  *name, *missing;
+    ngx_http_delta_rule_t       *rule;
     ngx_msec_t                   goodbye;
     ngx_http_core_loc_conf_t    *clcf;
     ngx_http_delta_main_conf_t  *mcf;
@@ -331,6 +332,19 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
 
     } else if (conf->jwt == NGX_HTTP_DELTA_JWT_OFF && conf->user == NULL) {
         missing = "an identity, by \"delta_jwt\" or \"delta_user\"";
+
+    } else if (conf->envelope == DELTA_ENVELOPE_SPACE) {
+        rule = conf->rules->elts;
+
+        if (conf->gateway != NGX_HTTP_DELTA_SSE || conf->rules->nelts != 1
+            || rule->from.text.len || rule->on_request)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"delta_envelope space\" at \"delta_gateway\" in "
+                          "%V is for \"delta_gateway sse\" with one "
+                          "\"delta_subscribe\" of one channel", &conf->place);
+            return NGX_CONF_ERROR;
+        }
     }
 
     if (missing) {

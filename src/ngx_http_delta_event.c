@@ -135,6 +135,7 @@ ngx_http_delta_event_frame(ngx_http_delta_event_t *event, ngx_uint_t format,
     char                     buf[DELTA_POSITION_LEN];
     delta_str_t              channel, id;
     delta_envelope_t         envelope;
+    delta_position_t         place;
     ngx_http_delta_frame_t  *frame;
 
     frame = ngx_http_delta_event_find(event, format);
@@ -153,11 +154,17 @@ ngx_http_delta_event_frame(ngx_http_delta_event_t *event, ngx_uint_t format,
     id.data = buf;
     id.len = 0;
 
-    if ((event->position.ms || event->position.seq) && !event->partial) {
-        id.len = delta_position_format(buf, event->position);
-    }
-
     envelope = format & 0xff;
+    place = event->position;
+
+    if ((place.ms || place.seq)
+        && (!event->partial || envelope == DELTA_ENVELOPE_SPACE))
+    {
+        /* of a place that others are still to reach, one goes on before it */
+
+        id.len = delta_position_format(buf, event->partial ? event->before
+                                                           : place);
+    }
 
     frame = (format >> 8) == NGX_HTTP_DELTA_WS
             ? ngx_http_delta_event_encode_ws(event, envelope, channel, id,
@@ -204,9 +211,10 @@ ngx_http_delta_event_encode_sse(ngx_http_delta_event_t *event,
     delta_envelope_t envelope, delta_str_t channel, delta_str_t id,
     ngx_log_t *log)
 {
-    char                    *json;
+    char                    *json, buf[DELTA_PLACE_LEN];
     size_t                   len;
-    delta_str_t              none = { NULL, 0 }, data, type;
+    delta_str_t              none = { NULL, 0 }, data, type, where;
+    delta_position_t         place;
     ngx_http_delta_frame_t  *frame;
 
     len = delta_envelope_encode(NULL, envelope, &event->content, channel, id);
@@ -224,11 +232,21 @@ ngx_http_delta_event_encode_sse(ngx_http_delta_event_t *event,
     /* clients of the older shapes listen with onmessage */
     type = (envelope == DELTA_ENVELOPE_VTD) ? event->content.t : none;
 
-    len = delta_sse_block(NULL, none, type, data);
+    where.data = buf;
+    where.len = 0;
+
+    if (envelope == DELTA_ENVELOPE_SPACE && event->channel
+        && event->channel->hub->epoch
+        && delta_position_parse(&place, id.data, id.len) == 0)
+    {
+        where.len = delta_place_format(buf, event->channel->hub->epoch, place);
+    }
+
+    len = delta_sse_block(NULL, where, type, data);
     frame = ngx_http_delta_event_alloc(len, log);
 
     if (frame) {
-        delta_sse_block((char *) frame->data, none, type, data);
+        delta_sse_block((char *) frame->data, where, type, data);
     }
 
     ngx_free(json);

@@ -15,6 +15,7 @@
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_session.h"
 #include "ngx_http_delta_sse.h"
+#include "ngx_http_delta_stream.h"
 #include "ngx_http_delta_ws.h"
 #include "core/delta_name.h"
 
@@ -23,6 +24,8 @@
 #define NGX_HTTP_DELTA_RETRY     5      /* seconds */
 
 
+static ngx_int_t ngx_http_delta_handler_stream(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf);
 static ngx_int_t ngx_http_delta_handler_admit(ngx_http_request_t *r,
     ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf);
 static ngx_uint_t ngx_http_delta_handler_crowded(
@@ -82,11 +85,35 @@ ngx_http_delta_precontent_handler(ngx_http_request_t *r)
         return NGX_AGAIN;
     }
 
-    if (ctx->status) {
-        return ctx->status;
+    if (ctx->status == 0) {
+        ctx->status = ngx_http_delta_handler_admit(r, ctx, dlcf);
+
+        if (ctx->status == NGX_AGAIN) {
+            ctx->status = 0;
+            return NGX_AGAIN;
+        }
     }
 
-    return ngx_http_delta_handler_admit(r, ctx, dlcf);
+    return ctx->status == NGX_DECLINED
+           ? ngx_http_delta_handler_stream(r, ctx, dlcf) : ctx->status;
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_stream(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf)
+{
+    ngx_int_t  rc;
+
+    if (dlcf->envelope != DELTA_ENVELOPE_SPACE) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_delta_stream_prepare(r, ctx);
+
+    return rc < NGX_HTTP_SPECIAL_RESPONSE ? rc
+           : ngx_http_delta_handler_refuse(r, rc,
+                                      NGX_HTTP_DELTA_METRIC_REFUSED_BACKFILL);
 }
 
 

@@ -15,8 +15,6 @@ static ngx_int_t ngx_http_delta_log_entries(
     ngx_http_delta_reading_t *reading, redisReply *entries);
 static ngx_int_t ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading,
     redisReply *reply);
-static ngx_int_t ngx_http_delta_log_entry(redisReply *entry,
-    delta_position_t *id, delta_position_t *previous, delta_str_t *json);
 
 
 ngx_http_delta_reading_t *
@@ -282,28 +280,38 @@ ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading, redisReply *reply)
         return NGX_ERROR;
     }
 
+    return ngx_http_delta_log_follows(hub, &reading->after, reading->keep,
+                                      &id, &previous, &last);
+}
+
+
+ngx_int_t
+ngx_http_delta_log_follows(ngx_http_delta_hub_t *hub,
+    const delta_position_t *after, uint64_t keep, const delta_position_t *id,
+    const delta_position_t *previous, const delta_position_t *last)
+{
     /* an empty log, or one that begins anew */
 
-    if (previous.ms == 0 && previous.seq == 0) {
+    if (previous->ms == 0 && previous->seq == 0) {
 
-        if (id.ms == 0 && id.seq == 0 && (last.ms || last.seq)) {
-            return delta_position_compare(last, reading->after) <= 0
+        if (id->ms == 0 && id->seq == 0 && (last->ms || last->seq)) {
+            return delta_position_compare(*last, *after) <= 0
                    ? NGX_OK : NGX_ERROR;
         }
 
         return (!hub->forgetful && hub->heard_at
-                && reading->after.ms + reading->keep > hub->heard_at)
+                && after->ms + keep > hub->heard_at)
                ? NGX_OK : NGX_ERROR;
     }
 
-    return delta_position_compare(previous, reading->after) <= 0 ? NGX_OK
-                                                                : NGX_ERROR;
+    return delta_position_compare(*previous, *after) <= 0 ? NGX_OK
+                                                          : NGX_ERROR;
 }
 
 
 /* [id, ["p", previous, "e", event]] */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_delta_log_entry(redisReply *entry, delta_position_t *id,
     delta_position_t *previous, delta_str_t *json)
 {

@@ -66,5 +66,18 @@ ngx_http_delta_reading_t *ngx_http_delta_log_read(
     ngx_uint_t exact, ngx_uint_t backwards,
     const ngx_http_delta_reader_t *reader, void *data);
 
+/*
+ * NGX_OK: nothing is missing behind a time.  id is the first entry behind it,
+ * 0-0 if there is none, previous what that names before it, last the id that
+ * the channel had last.
+ */
+ngx_int_t ngx_http_delta_log_follows(ngx_http_delta_hub_t *hub,
+    const delta_position_t *after, uint64_t keep, const delta_position_t *id,
+    const delta_position_t *previous, const delta_position_t *last);
+
+/* An entry of a log, as delta_log answers it; NGX_ERROR: it is not ours. */
+ngx_int_t ngx_http_delta_log_entry(struct redisReply *entry,
+    delta_position_t *id, delta_position_t *previous, delta_str_t *json);
+
 
 #endif /* _NGX_HTTP_DELTA_LOG_H_INCLUDED_ */

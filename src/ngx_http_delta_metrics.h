@@ -53,6 +53,7 @@
     X(REFUSED_ADMISSION, 0, "delta_refused_total{reason=\"admission\"}",      \
       NULL)                                                                   \
     X(REFUSED_REDIS, 0, "delta_refused_total{reason=\"redis\"}", NULL)        \
+    X(REFUSED_BACKFILL, 0, "delta_refused_total{reason=\"backfill\"}", NULL)  \
     X(RECEIVED, 0, "delta_events_received_total",                             \
       "Events received from Redis.")                                          \
     X(DELIVERED, 0, "delta_events_delivered_total",                           \

@@ -16,6 +16,7 @@
 #include "ngx_http_delta_origin.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_session.h"
+#include "ngx_http_delta_stream.h"
 #include "ngx_http_delta_wheel.h"
 
 
@@ -34,6 +35,8 @@ static ngx_int_t ngx_http_delta_user_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_delta_claim_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_delta_since_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_delta_session_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_delta_set_variable(ngx_http_request_t *r,
@@ -45,6 +48,7 @@ static ngx_conf_enum_t  ngx_http_delta_envelopes[] = {
     { ngx_string("op"), DELTA_ENVELOPE_OP },
     { ngx_string("type"), DELTA_ENVELOPE_TYPE },
     { ngx_string("compact"), DELTA_ENVELOPE_COMPACT },
+    { ngx_string("space"), DELTA_ENVELOPE_SPACE },
     { ngx_null_string, 0 }
 };
 
@@ -134,6 +138,13 @@ static ngx_command_t  ngx_http_delta_directives[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_delta_loc_conf_t, envelope),
       &ngx_http_delta_envelopes },
+
+    { ngx_string("delta_backfill"),
+      NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE1,
+      ngx_http_delta_conf_backfill,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
 
     { ngx_string("delta_heartbeat"),
       NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE12,
@@ -255,6 +266,9 @@ static ngx_http_variable_t  ngx_http_delta_variables[] = {
 
     { ngx_string("delta_claim_"), NULL, ngx_http_delta_claim_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE|NGX_HTTP_VAR_PREFIX, 0 },
+
+    { ngx_string("delta_since"), NULL, ngx_http_delta_since_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("delta_session"), NULL, ngx_http_delta_session_variable,
       NGX_HTTP_DELTA_VAR_ID, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -442,6 +456,10 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->user == NULL) {
         conf->user = prev->user;
+    }
+
+    if (conf->backfill == NULL) {
+        conf->backfill = prev->backfill;
     }
 
     if (conf->heartbeat == NGX_CONF_UNSET) {
@@ -664,6 +682,20 @@ ngx_http_delta_claim_variable(ngx_http_request_t *r,
     claim.len = name->len - (sizeof("delta_claim_") - 1);
 
     if (ngx_http_delta_auth_claim(r, &claim, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_delta_set_variable(r, v, &value);
+}
+
+
+static ngx_int_t
+ngx_http_delta_since_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_delta_stream_since(r, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -14,6 +14,7 @@
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_say.h"
 #include "ngx_http_delta_session.h"
+#include "ngx_http_delta_stream.h"
 #include "ngx_http_delta_window.h"
 
 
@@ -484,8 +485,9 @@ static ngx_int_t
 ngx_http_delta_replay_queue(ngx_http_delta_session_t *s,
     ngx_http_delta_event_t **events, ngx_uint_t n)
 {
-    ngx_log_t   *log;
-    ngx_uint_t   i;
+    ngx_log_t               *log;
+    ngx_uint_t               i;
+    ngx_http_delta_event_t  *event;
 
     log = s->hub->worker->log;
 
@@ -495,15 +497,22 @@ ngx_http_delta_replay_queue(ngx_http_delta_session_t *s,
             continue;
         }
 
+        event = s->stream ? ngx_http_delta_stream_sift(s, events[i])
+                          : events[i];
+        if (event == NULL) {
+            continue;
+        }
+
+        event->refs += (event == events[i]);
+
         if (ngx_http_delta_queue_full(s)
-            || ngx_http_delta_event_frame(events[i], s->format, log) == NULL)
+            || ngx_http_delta_event_frame(event, s->format, log) == NULL)
         {
+            ngx_http_delta_event_release(event);
             return NGX_BUSY;
         }
 
-        events[i]->refs++;
-
-        if (ngx_http_delta_queue_push(s, events[i]) != NGX_OK) {
+        if (ngx_http_delta_queue_push(s, event) != NGX_OK) {
             return NGX_BUSY;
         }
 

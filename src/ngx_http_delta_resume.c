@@ -93,7 +93,7 @@ ngx_http_delta_resume_parse(ngx_http_request_t *r,
 }
 
 
-/* "<epoch>.<ms>" or a time of ISO 8601 */
+/* "<epoch>.<ms>", with "-<seq>" an event's place, or a time of ISO 8601 */
 
 static ngx_int_t
 ngx_http_delta_resume_since(ngx_http_delta_resume_t *resume, ngx_str_t *value)
@@ -105,6 +105,17 @@ ngx_http_delta_resume_since(ngx_http_delta_resume_t *resume, ngx_str_t *value)
     if (delta_cursor_parse(&resume->since, p, value->len) == 0) {
         resume->cursor = 1;
         resume->position.ms = resume->since.ms;
+        return NGX_OK;
+    }
+
+    /* of several channels it is no more than a time */
+
+    if (delta_place_parse(&resume->since.epoch, &resume->position, p,
+                          value->len)
+        == 0)
+    {
+        resume->cursor = 1;
+        resume->since.ms = resume->position.ms;
         return NGX_OK;
     }
 
@@ -197,6 +208,38 @@ ngx_http_delta_resume_argument(ngx_http_request_t *r, const char *name,
     ngx_unescape_uri(&dst, &src, raw.len, 0);
 
     value->len = dst - value->data;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_delta_resume_said(ngx_http_delta_resume_t *resume, uint64_t *epoch,
+    delta_position_t *position)
+{
+    if (resume == NULL || (!resume->cursor && !resume->time)) {
+        return 0;
+    }
+
+    *epoch = resume->since.epoch;
+    *position = resume->position;
+
+    return 1;
+}
+
+
+ngx_int_t
+ngx_http_delta_resume_from(ngx_http_request_t *r,
+    ngx_http_delta_resume_t **resume, const delta_position_t *position)
+{
+    *resume = ngx_pcalloc(r->pool, sizeof(ngx_http_delta_resume_t));
+
+    if (*resume == NULL) {
+        return NGX_ERROR;
+    }
+
+    (*resume)->time = 1;
+    (*resume)->position = *position;
 
     return NGX_OK;
 }

@@ -27,6 +27,17 @@ ngx_int_t ngx_http_delta_resume_parse(ngx_http_request_t *r,
     ngx_http_delta_resume_t **resume);
 
 /*
+ * Where the client has been, in a location of one channel: epoch is 0 unless
+ * it said one.  1, or 0: it said nothing.
+ */
+ngx_uint_t ngx_http_delta_resume_said(ngx_http_delta_resume_t *resume,
+    uint64_t *epoch, delta_position_t *position);
+
+/* As if it had said that place, in this Redis. */
+ngx_int_t ngx_http_delta_resume_from(ngx_http_request_t *r,
+    ngx_http_delta_resume_t **resume, const delta_position_t *position);
+
+/*
  * All channels are subscribed, events are parked: queues what the client has
  * missed, then calls ngx_http_delta_session_resumed().
  */

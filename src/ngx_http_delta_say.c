@@ -9,6 +9,7 @@
 #include "ngx_http_delta_queue.h"
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_session.h"
+#include "ngx_http_delta_stream.h"
 #include "core/delta_json.h"
 #include "core/delta_name.h"
 
@@ -34,6 +35,11 @@ ngx_http_delta_say_ready(ngx_http_delta_session_t *s)
     size_t      len;
     ngx_str_t   d, *name;
     ngx_uint_t  i, n;
+
+    if (s->stream) {
+        ngx_http_delta_stream_ready(s);
+        return;
+    }
 
     len = 128 + 6 * s->user.len + s->id.len + DELTA_CURSOR_LEN;
 
@@ -124,7 +130,9 @@ ngx_http_delta_say_resync(ngx_http_delta_session_t *s, ngx_str_t *channel,
                         (ngx_uint_t) ngx_random() % s->conf->resume_spread);
     }
 
-    p = ngx_http_delta_resume_member(s, p, s->cursor);
+    p = s->stream
+        ? ngx_http_delta_stream_member(p, ngx_http_delta_stream_place(s))
+        : ngx_http_delta_resume_member(s, p, s->cursor);
     *p++ = '}';
 
     d.data = buf;
@@ -133,5 +141,12 @@ ngx_http_delta_say_resync(ngx_http_delta_session_t *s, ngx_str_t *channel,
     s->resynced = 1;
 
     ngx_http_delta_metric_at(worker, ngx_http_delta_resyncs[why].metric, 1);
+
+    if (s->stream) {
+        ngx_http_delta_stream_tell(s, "resync", &d,
+                                   ngx_http_delta_stream_place(s));
+        return;
+    }
+
     ngx_http_delta_session_send(s, "resync", &d);
 }

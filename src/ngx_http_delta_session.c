@@ -17,6 +17,7 @@
 #include "ngx_http_delta_replay.h"
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_say.h"
+#include "ngx_http_delta_stream.h"
 #include "ngx_http_delta_wheel.h"
 #include "ngx_http_delta_window.h"
 #include "core/delta_name.h"
@@ -166,6 +167,7 @@ ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
     s->id.len = ngx_hex_dump(s->id.data, id, sizeof(id)) - s->id.data;
 
     s->resume = ctx->resume;
+    s->stream = ctx->stream;
     s->expires = ngx_http_delta_auth_expires(s->conf, &ctx->jwt);
     s->heard = ngx_time();
     s->pinged = s->heard;
@@ -580,8 +582,9 @@ ngx_http_delta_session_send(ngx_http_delta_session_t *s, const char *t,
 
     /* clients of that shape know their deltas and resync, nothing else */
 
-    if (s->conf->envelope == DELTA_ENVELOPE_TYPE
-        && ngx_strcmp(t, "resync") != 0)
+    if (s->stream
+        || (s->conf->envelope == DELTA_ENVELOPE_TYPE
+            && ngx_strcmp(t, "resync") != 0))
     {
         return;
     }
@@ -651,7 +654,8 @@ static void
 ngx_http_delta_session_deliver(ngx_http_delta_session_t *s, ngx_uint_t sub,
     ngx_http_delta_event_t *event)
 {
-    ngx_int_t  rc;
+    ngx_int_t                rc;
+    ngx_http_delta_event_t  *sifted;
 
     if (s->state == NGX_HTTP_DELTA_CLOSING
         || (s->subs[sub].behind && event->position.ms)
@@ -659,6 +663,20 @@ ngx_http_delta_session_deliver(ngx_http_delta_session_t *s, ngx_uint_t sub,
             && ngx_http_delta_replay_seen(s, event)))
     {
         return;
+    }
+
+    if (s->stream) {
+        sifted = ngx_http_delta_stream_sift(s, event);
+
+        if (sifted == NULL) {
+            return;
+        }
+
+        if (sifted != event) {
+            ngx_http_delta_session_deliver(s, sub, sifted);
+            ngx_http_delta_event_release(sifted);
+            return;
+        }
     }
 
     rc = (s->state == NGX_HTTP_DELTA_BEHIND)
@@ -674,7 +692,7 @@ ngx_http_delta_session_deliver(ngx_http_delta_session_t *s, ngx_uint_t sub,
         return;
     }
 
-    if (s->transport->transport == NGX_HTTP_DELTA_SSE) {
+    if (s->transport->transport == NGX_HTTP_DELTA_SSE && !s->stream) {
 
         /* a cursor follows in a second, and one that covers this event */
 

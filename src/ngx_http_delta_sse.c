@@ -351,7 +351,9 @@ ngx_http_delta_sse_ping(ngx_http_delta_session_t *s)
     cursor.epoch = s->hub->epoch;
     cursor.ms = ngx_http_delta_resume_cursor(s);
 
-    if (cursor.epoch == 0 || cursor.ms <= ngx_max(s->cursor, s->told)) {
+    if (s->stream || cursor.epoch == 0
+        || cursor.ms <= ngx_max(s->cursor, s->told))
+    {
         ngx_http_delta_session_push(s,
                                     ngx_http_delta_event_raw(s, ":\n\n", 3));
         return;

@@ -27,7 +27,7 @@ my %level = (
     log => 2, epoch => 2,
     repair => 2, audit => 2, history => 2, window => 2,
     auth => 3, queue => 3, origin => 4,
-    session => 4,
+    session => 4, stream => 4,
     resume => 4, replay => 4, say => 4, membership => 4, command => 4,
     control => 4, wheel => 4,
     sse => 5, ws => 5,

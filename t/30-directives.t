@@ -37,6 +37,7 @@ my @directives = (
     [ delta_origin => 'hsl', 'https://a.example', '' ],
     [ delta_subscribe => 'hsl', 'world:default', '' ],
     [ delta_envelope => 'hsl', 'op', '', 'op op' ],
+    [ delta_backfill => 'hsl', '/a', '', '/a /b' ],
     [ delta_heartbeat => 'hsl', 'off', '', '1s missed=1 x' ],
     [ delta_drain => 'hsl', '5s', '', '1s 2s' ],
     [ delta_resume => 'hsl', 'overlap=1s', '',
@@ -120,6 +121,7 @@ good($_, $_, 'h') for
     'auth_request_set $delta_user_id $upstream_http_x_user;
      delta_user $delta_user_id;',
     'delta_origin https://a.example:8443 *.b.example https://*.c.example *;',
+    'delta_backfill /a/$arg_a?since=$delta_since&b;',
     'delta_envelope vtd;', 'delta_envelope type;', 'delta_envelope compact;',
     'delta_heartbeat 10s;', 'delta_heartbeat 1m missed=3;',
     'delta_drain 1s;', 'delta_drain 1m;', 'delta_drain 1h;',
@@ -236,7 +238,7 @@ for (
     [ 'delta_user x-$1', qr/cannot be made of \$1 to \$9/ ],
     [ join('; ', map { "delta_subscribe a$_" } 1 .. 33),
       qr/more than 32 times/ ],
-    [ 'delta_envelope json', qr/give vtd, op, type or compact/ ],
+    [ 'delta_envelope json', qr/give vtd, op, type, compact or space/ ],
     [ 'delta_drain 0', qr/give a time from 1s to 1h/ ],
     [ 'delta_drain 10ms', qr/give a time from 1s to 1h/ ],
     [ 'delta_drain 2h', qr/give a time from 1s to 1h/ ],
@@ -350,6 +352,8 @@ bad("delta_health $_", qr/"\Q$_\E" of "delta_health", it takes deadline=time, /,
     "delta_health $_;", 'l', $redis)
     for '5s', 'deadline=1999ms', 'deadline=2m', 'deadline=', 'deadline=-1',
         'max=3s';
+bad("delta_backfill $_", qr/of "delta_backfill", give the URI of an internal/,
+    "delta_backfill $_;", 'l') for 'a', '""', 'http://a/';
 bad('delta_snapshot without Redis',
     qr{"delta_snapshot" in \S+/test\.conf:\d+ needs "delta_redis redis:},
     'delta_snapshot world=a;', 'l');

@@ -47,6 +47,36 @@ delta_cursor_parse(delta_cursor_t *cursor, const char *p, size_t n)
 }
 
 
+int
+delta_place_parse(uint64_t *epoch, delta_position_t *position, const char *p,
+    size_t n)
+{
+    size_t            len;
+    uint64_t          number;
+    const char       *dot;
+    delta_position_t  found;
+
+    dot = n > DELTA_PLACE_LEN ? NULL : memchr(p, '.', n);
+
+    if (dot == NULL) {
+        return -1;
+    }
+
+    len = dot - p;
+
+    if (delta_cursor_number(&number, p, len) != 0
+        || delta_position_parse(&found, dot + 1, n - len - 1) != 0)
+    {
+        return -1;
+    }
+
+    *epoch = number;
+    *position = found;
+
+    return 0;
+}
+
+
 static int
 delta_cursor_pair(uint64_t *a, uint64_t *b, char separator, const char *p,
     size_t n)
@@ -233,6 +263,72 @@ delta_cursor_format(char *out, delta_cursor_t cursor)
     out[n++] = '.';
 
     return n + delta_cursor_print(out + n, cursor.ms);
+}
+
+
+size_t
+delta_place_format(char *out, uint64_t epoch, delta_position_t position)
+{
+    size_t  n;
+
+    n = delta_cursor_print(out, epoch);
+    out[n++] = '.';
+
+    return n + delta_position_format(out + n, position);
+}
+
+
+size_t
+delta_position_format_time(char *out, delta_position_t position)
+{
+    int       i, days, year, month, day;
+    size_t    k;
+    uint64_t  rest, number[7];
+
+    static const uint64_t  last = UINT64_C(253402300799999);    /* 9999 */
+    static const int       places[] = { 4, 2, 2, 2, 2, 2, 9 };
+    static const char      ends[] = "--T::.Z";
+
+    if (position.ms > last) {
+        position.ms = last;
+    }
+
+    if (position.seq > 999999) {
+        position.seq = 999999;
+    }
+
+    /* days of years that begin in March, from the year 0 on */
+
+    rest = position.ms / 86400000 + 719468;
+    i = rest / 146097;
+    days = rest % 146097;
+    year = (days - days / 1460 + days / 36524 - days / 146096) / 365;
+    days -= year * 365 + year / 4 - year / 100;
+    month = (5 * days + 2) / 153;
+    day = days - (153 * month + 2) / 5 + 1;
+    month = month < 10 ? month + 3 : month - 9;
+
+    rest = position.ms % 86400000;
+
+    number[0] = year + i * 400 + (month <= 2);
+    number[1] = month;
+    number[2] = day;
+    number[3] = rest / 3600000;
+    number[4] = rest / 60000 % 60;
+    number[5] = rest / 1000 % 60;
+    number[6] = rest % 1000 * 1000000 + position.seq;
+
+    for (i = 0, k = 0; i < 7; i++) {
+
+        for (day = places[i]; day--; number[i] /= 10) {
+            out[k + day] = '0' + number[i] % 10;
+        }
+
+        k += places[i];
+        out[k++] = ends[i];
+    }
+
+    return k;
 }
 
 

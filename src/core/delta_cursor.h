@@ -16,6 +16,8 @@
 
 #define DELTA_POSITION_LEN  41      /* 20 + '-' + 20 */
 #define DELTA_CURSOR_LEN    41      /* 20 + '.' + 20 */
+#define DELTA_PLACE_LEN     62      /* 20 + '.' + 20 + '-' + 20 */
+#define DELTA_TIME_LEN      30      /* of a year up to 9999 */
 
 
 typedef struct {
@@ -37,6 +39,10 @@ typedef struct {
 int delta_position_parse(delta_position_t *position, const char *p, size_t n);
 int delta_cursor_parse(delta_cursor_t *cursor, const char *p, size_t n);
 
+/* "<epoch>.<ms>-<seq>": an event's place, and in which Redis. */
+int delta_place_parse(uint64_t *epoch, delta_position_t *position,
+    const char *p, size_t n);
+
 /*
  * An ISO 8601 time in UTC, "2025-07-28T10:30:16Z", with 0 to 9 digits of
  * fraction: the first three are milliseconds, digits four to nine a sequence
@@ -49,6 +55,14 @@ int delta_position_parse_time(delta_position_t *position, const char *p,
 /* Write without a NUL into DELTA_*_LEN bytes; return the length. */
 size_t delta_position_format(char *out, delta_position_t position);
 size_t delta_cursor_format(char *out, delta_cursor_t cursor);
+size_t delta_place_format(char *out, uint64_t epoch,
+    delta_position_t position);
+
+/*
+ * As delta_position_parse_time() reads it, all nine digits; a sequence above
+ * 999999 becomes that, a year above 9999 its last millisecond.
+ */
+size_t delta_position_format_time(char *out, delta_position_t position);
 
 /* <0, 0, >0 as a stands before, at, after b. */
 int delta_position_compare(delta_position_t a, delta_position_t b);

@@ -4,6 +4,7 @@
  */
 
 #include "delta_envelope.h"
+#include "delta_cursor.h"
 #include "delta_json.h"
 
 
@@ -20,6 +21,8 @@ static void delta_envelope_vtd(delta_writer_t *w, const delta_event_t *event,
     delta_str_t channel, delta_str_t id);
 static void delta_envelope_op(delta_writer_t *w, const delta_event_t *event);
 static void delta_envelope_type(delta_writer_t *w, const delta_event_t *event);
+static void delta_envelope_space(delta_writer_t *w, const delta_event_t *event,
+    delta_str_t id);
 static void delta_envelope_members(delta_writer_t *w, delta_str_t d,
     const char *except);
 static int delta_envelope_key(delta_str_t key, const char *name);
@@ -164,7 +167,14 @@ delta_envelope_encode(char *out, delta_envelope_t envelope,
     if (envelope == DELTA_ENVELOPE_OP) {
         delta_envelope_op(&w, event);
 
-    } else if (envelope == DELTA_ENVELOPE_TYPE) {
+    } else if (envelope == DELTA_ENVELOPE_SPACE
+               && delta_str_eq(event->t, "space_delta"))
+    {
+        delta_envelope_space(&w, event, id);
+
+    } else if (envelope == DELTA_ENVELOPE_TYPE
+               || envelope == DELTA_ENVELOPE_SPACE)
+    {
         delta_envelope_type(&w, event);
 
     } else if (envelope == DELTA_ENVELOPE_COMPACT
@@ -258,6 +268,75 @@ delta_envelope_type(delta_writer_t *w, const delta_event_t *event)
 }
 
 
+/* All arrays first, as clients go through them without looking. */
+
+static void
+delta_envelope_space(delta_writer_t *w, const delta_event_t *event,
+    delta_str_t id)
+{
+    int               i;
+    char              time[DELTA_TIME_LEN];
+    size_t            pos;
+    delta_str_t       key;
+    delta_json_t      object, value, array;
+    delta_position_t  position;
+
+    static const delta_str_t   none = delta_str("[]");
+    static const char * const  names[] = { "created", "updated", "deleted" };
+
+    delta_envelope_text(w, "{\"type\":\"space-delta\"");
+
+    object.type = DELTA_JSON_OBJECT;
+    object.raw = event->d;
+
+    for (i = 0; i < 3; i++) {
+        array.raw = none;
+        pos = 0;
+
+        while (delta_json_next(&object, &pos, &key, &value)) {
+
+            if (delta_str_eq(key, names[i])
+                && value.type == DELTA_JSON_ARRAY)
+            {
+                array = value;
+            }
+        }
+
+        delta_envelope_text(w, ",\"");
+        delta_envelope_put(w, names[i], 7);
+        delta_envelope_text(w, "\":");
+        delta_envelope_put(w, array.raw.data, array.raw.len);
+    }
+
+    pos = 0;
+
+    while (delta_json_next(&object, &pos, &key, &value)) {
+
+        if (delta_envelope_key(key, "type")
+            || delta_envelope_key(key, "created")
+            || delta_envelope_key(key, "updated")
+            || delta_envelope_key(key, "deleted")
+            || delta_envelope_key(key, "timestamp"))
+        {
+            continue;
+        }
+
+        delta_envelope_text(w, ",");
+        delta_envelope_put(w, key.data - 1,
+                           value.raw.data + value.raw.len - (key.data - 1));
+    }
+
+    if (delta_position_parse(&position, id.data, id.len) == 0) {
+        delta_envelope_text(w, ",\"timestamp\":\"");
+        delta_envelope_put(w, time, delta_position_format_time(time,
+                                                             position));
+        delta_envelope_text(w, "\"");
+    }
+
+    delta_envelope_text(w, "}");
+}
+
+
 static void
 delta_envelope_members(delta_writer_t *w, delta_str_t d, const char *except)
 {
@@ -288,7 +367,7 @@ delta_envelope_members(delta_writer_t *w, delta_str_t d, const char *except)
 static int
 delta_envelope_key(delta_str_t key, const char *name)
 {
-    char          buf[8];
+    char          buf[16];
     ssize_t       len;
     delta_json_t  value;
 

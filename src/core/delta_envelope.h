@@ -48,6 +48,9 @@ typedef enum {
     DELTA_ENVELOPE_TYPE,      /* {"type":"space-delta",...members of D}      */
     DELTA_ENVELOPE_COMPACT,   /* presence_update: {"t":"u",...members of D},
                                  everything else as VTD                      */
+    DELTA_ENVELOPE_SPACE,     /* space_delta: {"type":"space-delta","created":
+                                 [..],"updated":[..],"deleted":[..],...,
+                                 "timestamp":I}, everything else as TYPE      */
     DELTA_ENVELOPES
 } delta_envelope_t;
 
@@ -61,7 +64,9 @@ int delta_event_parse(delta_event_t *event, const char *p, size_t n);
 /*
  * Writes the event in that shape; empty channel or id leave "c" or "id" out.
  * OP: the type in CamelCase ('_' and '.' start a word).  TYPE: '_' becomes
- * '-'; members of d named "type" are left out (COMPACT: named "t").
+ * '-'; members of d named "type" are left out (COMPACT: named "t").  SPACE:
+ * arrays that d does not have are empty, and its timestamp is left out for
+ * that of id, "<ms>-<seq>", as a time; an empty id has none.
  * Returns the bytes written; with out == NULL, the bytes it would write.
  */
 size_t delta_envelope_encode(char *out, delta_envelope_t envelope,

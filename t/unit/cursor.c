@@ -204,6 +204,69 @@ test_all_times(void)
 }
 
 
+/* Written and read again, and read as the time's own first 24 characters. */
+
+static void
+test_places(void)
+{
+    int               i;
+    char              text[DELTA_PLACE_LEN], other[32];
+    size_t            n;
+    uint64_t          epoch, state = 1;
+    delta_position_t  position, read;
+
+    for (i = 0; i < 100000; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        position.ms = (state >> 16) % 253402300800000u;
+        position.seq = (state >> 20) % 1000000;
+
+        n = delta_position_format_time(text, position);
+
+        if (n != DELTA_TIME_LEN
+            || delta_position_parse_time(&read, text, n) != 0
+            || delta_position_compare(read, position) != 0)
+        {
+            printf("#   %.*s\n", (int) n, text);
+            break;
+        }
+
+        memcpy(other, text, 23);
+        other[23] = 'Z';
+
+        if (delta_position_parse_time(&read, other, 24) != 0
+            || read.ms != position.ms)
+        {
+            break;
+        }
+    }
+
+    is_int(i, 100000, "positions as times, and back");
+
+    position.ms = UINT64_MAX;
+    position.seq = UINT64_MAX;
+    n = delta_position_format_time(text, position);
+    is_mem(text, n, "9999-12-31T23:59:59.999999999Z", 30, "the last time");
+
+    n = delta_place_format(text, UINT64_MAX, position);
+    is_int(n, DELTA_PLACE_LEN, "the longest place");
+    is_int(delta_place_parse(&epoch, &read, guard(text, n), n), 0, "is read");
+    ok(epoch == UINT64_MAX && read.ms == UINT64_MAX && read.seq == UINT64_MAX,
+       "as it was");
+
+    for (i = 0; i < (int) n - 1; i++) {
+        if (delta_place_parse(&epoch, &read, guard(text, i), i) == 0
+            && memchr(text, '-', i) == NULL)
+        {
+            break;
+        }
+    }
+
+    is_int(i, n - 1, "not without its end");
+    is_int(delta_place_parse(&epoch, &read, "1.2", 3), -1, "nor a cursor");
+    is_int(delta_place_parse(&epoch, &read, "1-2", 3), -1, "nor a position");
+}
+
+
 static void
 test_compare(void)
 {
@@ -243,6 +306,7 @@ main(void)
     }
 
     test_all_times();
+    test_places();
     test_compare();
 
     return done_testing();

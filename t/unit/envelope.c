@@ -184,6 +184,54 @@ test_encode(void)
 
 
 static void
+test_space(void)
+{
+    char           out[512];
+    size_t         i, n;
+    delta_str_t    channel = delta_str("space:7"), id;
+    delta_event_t  event;
+
+    static const struct {
+        const char  *text, *id, *want;
+    } cases[] = {
+        { "{\"t\":\"space_delta\",\"d\":{\"deleted\":[1],\"timestamp\":\"x\","
+          "\"n\":{\"created\":2}}}", "1753698616123-17",
+          "{\"type\":\"space-delta\",\"created\":[],\"updated\":[],"
+          "\"deleted\":[1],\"n\":{\"created\":2},"
+          "\"timestamp\":\"2025-07-28T10:30:16.123000017Z\"}" },
+        { "{\"t\":\"space_delta\",\"d\":{\"created\":[{\"id\":1}, 2],"
+          "\"updated\":3,\"type\":4,\"\\u0074ype\":5}}", "",
+          "{\"type\":\"space-delta\",\"created\":[{\"id\":1}, 2],"
+          "\"updated\":[],\"deleted\":[]}" },
+        { "{\"t\":\"space_delta\",\"d\":{}}", "0-18446744073709551615",
+          "{\"type\":\"space-delta\",\"created\":[],\"updated\":[],"
+          "\"deleted\":[],"
+          "\"timestamp\":\"1970-01-01T00:00:00.000999999Z\"}" },
+        { "{\"t\":\"resync\",\"d\":{\"timestamp\":1}}", "5-6",
+          "{\"type\":\"resync\",\"timestamp\":1}" },
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        n = strlen(cases[i].text);
+
+        is_int(delta_event_parse(&event, guard(cases[i].text, n), n), 1,
+               "event %s", cases[i].text);
+
+        id.data = cases[i].id;
+        id.len = strlen(id.data);
+
+        n = delta_envelope_encode(NULL, DELTA_ENVELOPE_SPACE, &event, channel,
+                                  id);
+        is_int(n, strlen(cases[i].want), "its size as a space");
+
+        n = delta_envelope_encode(out, DELTA_ENVELOPE_SPACE, &event, channel,
+                                  id);
+        is_mem(out, n, cases[i].want, strlen(cases[i].want), "as a space");
+    }
+}
+
+
+static void
 test_errors(void)
 {
     is_str(delta_event_label(DELTA_EVENT_EJSON), "json", "first label");
@@ -203,6 +251,7 @@ main(void)
 
     test_parse();
     test_encode();
+    test_space();
     test_errors();
 
     return done_testing();
