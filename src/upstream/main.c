@@ -19,6 +19,7 @@
 #include "server.h"
 #include "store.h"
 #include "token.h"
+#include "space.h"
 #include "world.h"
 
 
@@ -208,7 +209,7 @@ main_start(upstream_t *upstream, int *wake)
     }
 
     upstream->store = store_open(main_option("db"));
-    if (upstream->store == NULL) {
+    if (upstream->store == NULL || space_prepare(upstream->store) != 0) {
         return -1;
     }
 

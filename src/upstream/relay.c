@@ -400,22 +400,31 @@ relay_sync(upstream_relay_t *relay)
 static int
 relay_sync_user(upstream_relay_t *relay, const char *user)
 {
-    int  rc;
+    int     rc;
+    size_t  i;
 
-    rc = relay_sync_set(relay, user, "follows", "SELECT followed_id AS id "
-                        "FROM follows WHERE user_id = ?");
-    if (rc != DELTA_PUBLISH_OK) {
-        return rc;
+    static const struct {
+        const char  *set;
+        const char  *sql;
+    } sets[] = {
+        { "follows", "SELECT followed_id AS id FROM follows "
+                     "WHERE user_id = ?" },
+        { "guilds", "SELECT guild_id AS id FROM members WHERE user_id = ?" },
+        { "channels", "SELECT channel_id AS id FROM viewers "
+                      "WHERE user_id = ?" },
+        { "spaces", "SELECT space_id AS id FROM space_members "
+                    "WHERE user_id = ?" }
+    };
+
+    for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+        rc = relay_sync_set(relay, user, sets[i].set, sets[i].sql);
+
+        if (rc != DELTA_PUBLISH_OK) {
+            return rc;
+        }
     }
 
-    rc = relay_sync_set(relay, user, "guilds", "SELECT guild_id AS id "
-                        "FROM members WHERE user_id = ?");
-    if (rc != DELTA_PUBLISH_OK) {
-        return rc;
-    }
-
-    return relay_sync_set(relay, user, "channels", "SELECT channel_id AS id "
-                          "FROM viewers WHERE user_id = ?");
+    return DELTA_PUBLISH_OK;
 }
 
 

@@ -7,6 +7,7 @@
 #include "handlers.h"
 #include "rights.h"
 #include "router.h"
+#include "space.h"
 
 
 static int router_match(upstream_request_t *r, const char *pattern,
@@ -142,6 +143,22 @@ static const upstream_route_t  router_routes[] = {
     { "DELETE", MESSAGES "/{message_id}/attachments/{attachment_id}",
       upstream_attachment_delete, UPSTREAM_ON_MESSAGE(0) },
 
+
+    { "POST",   "/api/spaces",                   upstream_space_create,  1 },
+    { "GET",    "/api/spaces/{id}",              upstream_space_get,     1 },
+    { "PUT",    "/api/spaces/{id}/members/me",   upstream_space_join,    1 },
+    { "DELETE", "/api/spaces/{id}/members/me",   upstream_space_leave,   1 },
+    { "GET",    "/api/spaces/{id}/intentions",   upstream_intention_list, 1 },
+    { "POST",   "/api/spaces/{id}/intentions",   upstream_intention_create,
+                                                                         1 },
+    { "PATCH",  "/api/spaces/{id}/intentions/{intention}",
+                                                 upstream_intention_patch,
+                                                                         1 },
+    { "DELETE", "/api/spaces/{id}/intentions/{intention}",
+                                                 upstream_intention_delete,
+                                                                         1 },
+    { "GET",    "/internal/intentions",          upstream_intentions_since,
+                                                                         1 },
     { NULL, NULL, NULL, 0 }
 };
 
