@@ -5,7 +5,8 @@
 #   make test [TESTS="t/…"]     all tests; ASAN=1: with the sanitizers
 #   make build upstream         the module and the reference upstream
 #   make contract               what is made of conf/events.json
-#   make bench                  latency and CPU of a delivery; the contract's
+#   make bench                  latency and CPU of a delivery; the contract's;
+#                               sizes of deltas; how late a world's ticks are
 #   make client                 the client library, bundled, and its sizes
 #   make storm [N=2000]         so many clients come back at once
 #   make deb                    build/deb/libnginx-mod-http-delta_*.deb
@@ -89,9 +90,11 @@ test: build upstream $(if $(filter build/asan,$(BUILD)),$(BUILD)/noclose.so)
 	@ASAN=$(ASAN) DELTA_BUILD=$(CURDIR)/$(BUILD) \
 	    prove -It/lib -j$(JOBS) -r $(TESTS)
 
-bench: build upstream $(BUILD)/contract-bench
+bench: build upstream $(BUILD)/contract-bench $(BUILD)/ticks-client
 	@$(BUILD)/contract-bench conf/events.json
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/delivery
+	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/spaces
+	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/ticks
 
 contract:
 	@perl src/contract/generate.pl
@@ -179,7 +182,7 @@ $(BUILD)/contract-bench: t/bench/contract.c $(wildcard src/core/*.[ch]) | deps
 	@$(CC) -std=gnu11 -Wall -Wextra $(WERROR) -O2 -Isrc/core -o $@ \
 	    $(filter %.c,$^) -ljansson -lcrypto
 
-$(BUILD)/storm-client: t/bench/storm.c | deps
+$(BUILD)/%-client: t/bench/%.c | deps
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu11 -Wall -Wextra $(WERROR) -O2 -o $@ $<
 
