@@ -665,18 +665,15 @@ ngx_http_delta_session_deliver(ngx_http_delta_session_t *s, ngx_uint_t sub,
         return;
     }
 
-    if (s->stream) {
-        sifted = ngx_http_delta_stream_sift(s, event);
+    sifted = s->stream ? ngx_http_delta_stream_sift(s, event) : event;
 
-        if (sifted == NULL) {
-            return;
-        }
-
-        if (sifted != event) {
+    if (sifted != event) {
+        if (sifted) {
             ngx_http_delta_session_deliver(s, sub, sifted);
             ngx_http_delta_event_release(sifted);
-            return;
         }
+
+        return;
     }
 
     rc = (s->state == NGX_HTTP_DELTA_BEHIND)
