@@ -512,6 +512,11 @@ ngx_http_delta_stream_backfilled(ngx_http_request_t *r, void *data,
         return NGX_OK;
     }
 
+    /* a session may live for long, and what it was told is a copy */
+
+    r->out = NULL;
+    (void) ngx_pfree(r->pool, b->start);
+
     stream->status = NGX_DECLINED;
 
     return NGX_OK;
@@ -522,21 +527,12 @@ static ngx_int_t
 ngx_http_delta_stream_told(ngx_http_request_t *r,
     ngx_http_delta_stream_t *stream, u_char *p, size_t len)
 {
-    size_t         pos;
     u_char        *text;
+    size_t         pos, size;
     delta_str_t    id;
     delta_space_t  space;
 
-    /* the subrequest's buffer is only its own */
-
-    text = ngx_pnalloc(r->pool, len);
-    if (text == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(text, p, len);
-
-    if (delta_space_parse(&space, (char *) text, len) != 0) {
+    if (delta_space_parse(&space, (char *) p, len) != 0) {
         return NGX_ERROR;
     }
 
@@ -547,19 +543,26 @@ ngx_http_delta_stream_told(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    for (pos = 0, size = 1; delta_space_next(&space, &pos, &id); /* void */) {
+        size += id.len;
+    }
+
     stream->first.len = delta_space_write(NULL, &space);
     stream->first.data = ngx_pnalloc(r->pool, stream->first.len);
     stream->ids = ngx_palloc(r->pool,
                              (space.count + 1) * sizeof(delta_str_t));
+    text = ngx_pnalloc(r->pool, size);
 
-    if (stream->first.data == NULL || stream->ids == NULL) {
+    if (stream->first.data == NULL || stream->ids == NULL || text == NULL) {
         return NGX_ERROR;
     }
 
     (void) delta_space_write((char *) stream->first.data, &space);
 
     for (pos = 0; delta_space_next(&space, &pos, &id); /* void */) {
-        stream->ids[stream->nids++] = id;
+        stream->ids[stream->nids].data = (char *) text;
+        stream->ids[stream->nids++].len = id.len;
+        text = ngx_cpymem(text, id.data, id.len);
     }
 
     stream->until = stream->now + NGX_HTTP_DELTA_STREAM_TOLD;
@@ -618,6 +621,9 @@ ngx_http_delta_stream_ready(ngx_http_delta_session_t *s)
     } else if (stream->first.len) {
         ngx_http_delta_stream_tell(s, "space_delta", &stream->first,
                                    stream->place);
+
+        stream->first.len = 0;
+        (void) ngx_pfree(s->request->pool, stream->first.data);
 
     } else if (s->out.count == 0) {
 
