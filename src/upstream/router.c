@@ -143,7 +143,6 @@ static const upstream_route_t  router_routes[] = {
     { "DELETE", MESSAGES "/{message_id}/attachments/{attachment_id}",
       upstream_attachment_delete, UPSTREAM_ON_MESSAGE(0) },
 
-
     { "POST",   "/api/spaces",                   upstream_space_create,  1 },
     { "GET",    "/api/spaces/{id}",              upstream_space_get,     1 },
     { "PUT",    "/api/spaces/{id}/members/me",   upstream_space_join,    1 },
