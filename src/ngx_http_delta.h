@@ -295,6 +295,7 @@ struct ngx_http_delta_hub_s {
     unsigned                     known_run:1;
     unsigned                     aof:1;
     unsigned                     young:1;   /* Redis started after our loss */
+    unsigned                     looked:1;  /* which one it is, since then */
     unsigned                     forgetful:1;   /* absence proves nothing */
     unsigned                     compared:1;    /* keep= with the library */
 };

@@ -16,6 +16,7 @@
 
 
 static void ngx_http_delta_epoch_ask(ngx_http_delta_hub_t *hub);
+static void ngx_http_delta_epoch_asked(void *data, redisReply *reply);
 static void ngx_http_delta_epoch_reply(void *data, redisReply *reply);
 static void ngx_http_delta_epoch_info(void *data, redisReply *reply);
 static ngx_str_t ngx_http_delta_epoch_field(redisReply *reply,
@@ -191,7 +192,13 @@ ngx_http_delta_epoch_table(u_char *text, size_t len)
 void
 ngx_http_delta_epoch_link_down(ngx_http_delta_hub_t *hub)
 {
-    hub->lost = ngx_current_msec;
+    /* what was there since the last look may be a start of Redis */
+
+    if (hub->lost == 0 || hub->looked) {
+        hub->lost = ngx_current_msec;
+        hub->looked = 0;
+    }
+
     hub->canary = 0;
 
     if (hub->tick.timer_set) {
@@ -312,8 +319,21 @@ ngx_http_delta_epoch_ask(ngx_http_delta_hub_t *hub)
     argv[7].data = known;
     argv[7].len = ngx_sprintf(known, "%uL", hub->epoch) - known;
 
-    ngx_http_delta_redis_command(&hub->command, ngx_http_delta_epoch_reply,
+    ngx_http_delta_redis_command(&hub->command, ngx_http_delta_epoch_asked,
                                  hub, 8, argv);
+}
+
+
+static void
+ngx_http_delta_epoch_asked(void *data, redisReply *reply)
+{
+    ngx_http_delta_hub_t  *hub = data;
+
+    if (reply) {
+        hub->looked = 1;
+    }
+
+    ngx_http_delta_epoch_reply(data, reply);
 }
 
 

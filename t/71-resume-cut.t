@@ -12,7 +12,8 @@ my $t = Delta->new;
 
 $t->start_redis;
 
-my $proxy = Delta::Proxy->start($t, 'proxy', $t->{redis_port});
+my $proxy = Delta::Proxy->start($t, 'proxy', $t->{redis_port}, undef,
+                                qr/delta_log/);
 
 $t->redis('SADD', 'user:ben:rooms', 'held', 'read');
 $t->start_nginx($t->conf(
@@ -44,7 +45,7 @@ my $place = publish('room:held', 0);
 publish('room:held', 1);
 is($first->read_json->{c}, 'room:held', 'and gets what is new') for 1 .. 2;
 
-$proxy->mode('unread');
+$proxy->mode('hold');
 my $reads = reads();
 my $second = $t->ws("/gateway?user=ben&at=room:held%3D$place,"
                     . "room:read%3D$old");
@@ -100,7 +101,7 @@ sub overflow {
     $live->read_until('patch');
     patch($_) for 5 .. 14;
 
-    $proxy->mode('unread');
+    $proxy->mode('hold');
     my $reads = reads();
     my $late = $t->sse("/small?user=eve&since=$epoch.$ms");
     ok(wait_for(sub { reads() > $reads }), 'a log is to be read');

@@ -17,7 +17,8 @@ $t->start_redis('--appendonly', 'yes', '--appendfsync', 'always',
 $t->redis('SADD', 'user:ben:follows', 'ada', 'eve');
 $t->allow(qr/delta: .*link to Redis .* is down/);
 
-my $proxy = Delta::Proxy->start($t, 'proxy', $t->{redis_port});
+my $proxy = Delta::Proxy->start($t, 'proxy', $t->{redis_port}, undef,
+                                qr/\r\nINFO\r\n/);
 
 $t->start_nginx($t->conf(
     http => "delta_redis redis://127.0.0.1:$proxy->{port} read_timeout=1s;
@@ -32,6 +33,7 @@ my $live = $t->ws('/gateway?user=ben');
 is($live->read_json->{t}, 'ready', 'somebody is there');
 
 restarted();
+twice();
 evicting();
 full();
 promoted();
@@ -51,6 +53,28 @@ sub restarted {
     is(told($live), $n, 'restarted with its file: the live one misses nothing');
     is(back($cursor), $n, 'nor does who comes back with a cursor');
     is(resyncs(), 0, 'and nobody fetches anew');
+}
+
+
+# And is lost again before anybody could see which one it is.
+
+sub twice {
+    my $cursor = seen();
+    my $down = () = $t->log =~ /command link to Redis .* is down/g;
+
+    $proxy->mode('hold');
+    $t->stop_redis;
+    $t->start_redis;
+
+    ok(wait_for(sub {
+        (() = $t->log =~ /command link to Redis .* is down/g) > $down + 3;
+    }), 'restarted, and its answers do not come');
+    $proxy->mode('pass');
+    publish();
+
+    is(told($live), $n, 'then they do: the live one misses nothing');
+    is(back($cursor), $n, 'nor does who comes back with a cursor');
+    is(resyncs(), 0, 'it is the same Redis');
 }
 
 

@@ -12,7 +12,7 @@ package Delta::Proxy;
 #   swallow   nothing moves, in neither direction; new connections hang
 #   mute      the same, but only from the target to the client
 #   deaf      the same, but only where the client has subscribed
-#   unread    a connection waits from where a log is to be read, until pass
+#   hold      a connection waits from what matches {hold}, until pass
 #   forget    the connections of now are dead for ever, new ones are served
 #   reset     half of what the target says next, then all are reset; as forget
 
@@ -27,7 +27,7 @@ use Socket qw(SOL_SOCKET SO_LINGER);
 
 
 sub start {
-    my ($class, $t, $name, $target, $port) = @_;
+    my ($class, $t, $name, $target, $port, $hold) = @_;
 
     $port ||= free_port();
 
@@ -47,7 +47,8 @@ sub start {
         close $out;
 
         my $self = bless { listen => $listen, orders => $in, mode => 'pass',
-                           target => $target, peer => {} }, $class;
+                           target => $target, peer => {},
+                           hold => $hold }, $class;
         $self->turn while 1;
     }
 
@@ -105,7 +106,7 @@ sub order {
     my ($self, $order) = @_;
 
     my %mode = (p => 'pass', s => 'swallow', m => 'mute', r => 'reset',
-                d => 'deaf', u => 'unread');
+                d => 'deaf', h => 'hold');
 
     $self->{mode} = $mode{$order} // 'pass';
 
@@ -150,7 +151,8 @@ sub forward {
         $self->drop($_, 1) for keys %{ $self->{peer} };
         $self->{mode} = 'pass';
 
-    } elsif ($self->{mode} eq 'unread' && $bytes =~ /delta_log/) {
+    } elsif ($self->{mode} eq 'hold' && !$one->{target}
+             && $bytes =~ $self->{hold}) {
         $one->{kept} = $bytes;
 
     } else {
