@@ -158,7 +158,12 @@ sub excuse {
     for my $fault (reverse @{ $self->{happened} }) {
         my $span = ($MAY{ $fault->{kind} } || {})->{$reason} or next;
 
-        next if $now > $fault->{end} + $span;
+        # or it comes back to a place of before, however late
+        my ($ms) = ($client->{cursor} // '') =~ /\.(\d+)$/;
+
+        next if $now > $fault->{end} + $span
+                && ($reason ne 'history_gap'
+                    || ($ms // 0) > 1000 * $fault->{end});
         next if $fault->{channels} && defined $channel
                 && !exists $fault->{channels}{$channel};
 
