@@ -4,6 +4,7 @@
 
 delta_lua="$ngx_addon_dir/src/redis/delta.lua \
            $ngx_addon_dir/src/redis/presence.lua \
+           $ngx_addon_dir/src/redis/membership.lua \
            $ngx_addon_dir/src/redis/leases.lua"
 
 cat << END                                                    >> $NGX_MAKEFILE

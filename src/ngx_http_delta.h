@@ -37,6 +37,7 @@ typedef struct ngx_http_delta_window_s   ngx_http_delta_window_t;
 typedef struct ngx_http_delta_replay_s   ngx_http_delta_replay_t;
 typedef struct ngx_http_delta_reading_s  ngx_http_delta_reading_t;
 typedef struct ngx_http_delta_resume_s   ngx_http_delta_resume_t;
+typedef struct ngx_http_delta_sets_s     ngx_http_delta_sets_t;
 typedef struct ngx_http_delta_stream_s   ngx_http_delta_stream_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
 typedef struct ngx_http_delta_contract_s  ngx_http_delta_contract_t;
@@ -103,8 +104,19 @@ typedef struct {
     ngx_http_delta_name_t        channel;   /* a pattern where from is given */
     ngx_http_delta_name_t        from;      /* set of what "*" stands for */
     ngx_http_delta_name_t        in;        /* set that must hold its id */
+    ngx_str_t                    member;    /* of delta_membership's answer;
+                                               empty: not the user's own set */
     unsigned                     on_request:1;
 } ngx_http_delta_rule_t;
+
+/* One delta_membership. */
+typedef struct {
+    ngx_str_t                    uri;
+    ngx_str_t                    args;
+    ngx_uint_t                   max;       /* questions at once */
+    time_t                       ttl;       /* seconds, at least */
+    ngx_uint_t                   index;     /* of the worker's count */
+} ngx_http_delta_sets_conf_t;
 
 typedef struct {
     ngx_array_t                  redis;     /* ngx_http_delta_redis_conf_t * */
@@ -119,6 +131,8 @@ typedef struct {
     ngx_msec_t                   goodbye;   /* longest of all gateways */
     ngx_uint_t                   claims;    /* some $delta_claim_ is used */
     ngx_uint_t                   nadmissions;   /* delta_limit admit= */
+    ngx_uint_t                   nsets;     /* delta_membership */
+    time_t                       sets_every;    /* seconds, of keeping them */
 
     ngx_http_delta_worker_t     *worker;    /* set by init process */
 } ngx_http_delta_main_conf_t;
@@ -148,6 +162,7 @@ typedef struct {
     ngx_http_delta_world_conf_t *world;     /* delta_snapshot */
     ngx_str_t                    place;     /* file:line of either */
     ngx_array_t                 *rules;     /* ngx_http_delta_rule_t */
+    ngx_http_delta_sets_conf_t  *sets;      /* NULL: none is read through */
     ngx_array_t                 *origins;   /* ngx_str_t; NULL: same origin */
     ngx_uint_t                   envelope;  /* delta_envelope_t */
     ngx_http_complex_value_t    *backfill;
@@ -252,6 +267,7 @@ struct ngx_http_delta_hub_s {
     ngx_rbtree_node_t            sentinel;
     ngx_queue_t                  lingering; /* channels without members */
     ngx_queue_t                  sessions;
+    ngx_queue_t                  keeping;   /* those with sets to keep */
 
     ngx_event_t                  tick;      /* FCALL delta_tick */
     ngx_str_t                    tick_name; /* the channel it comes back on */
@@ -416,6 +432,7 @@ typedef struct {
     ngx_str_t                    from;
     ngx_str_t                    in;
     unsigned                     on_request:1;
+    unsigned                     own:1;     /* the set is read through */
 } ngx_http_delta_grant_t;
 
 struct ngx_http_delta_session_s {
@@ -432,6 +449,9 @@ struct ngx_http_delta_session_s {
     ngx_queue_t                  wheel;     /* of the worker's wheel */
     time_t                       deadline;  /* next look, in seconds */
     time_t                       leaves;    /* the worker exits: its turn */
+    time_t                       rereads;   /* the sets are lost: its turn */
+    ngx_queue_t                  keeping;   /* of the hub */
+    time_t                       kept;      /* its sets, last time; or 0 */
 
     ngx_str_t                    user;
     ngx_str_t                    id;
@@ -501,6 +521,7 @@ typedef struct {
     ngx_http_delta_resume_t     *resume;
     ngx_http_delta_stream_t     *stream;
     void                        *check;     /* Redis is being asked */
+    ngx_http_delta_sets_t       *sets;      /* are being read through */
     ngx_int_t                    status;    /* its outcome, 0: none yet */
 
     ngx_http_delta_session_t    *session;
@@ -543,6 +564,8 @@ struct ngx_http_delta_worker_s {
     ngx_http_delta_metrics_t    *metrics;
     ngx_msec_t                  *complaints;    /* of dropped events */
     ngx_http_delta_admission_t  *admissions;
+    ngx_uint_t                  *asking;    /* of each delta_membership */
+    time_t                       keep_told; /* that sets cannot be kept */
 
     ngx_queue_t                  dirty;     /* sessions with work to do */
     ngx_queue_t                  histories; /* least recently used first */

@@ -38,6 +38,8 @@ char *ngx_http_delta_conf_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_subscribe(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_delta_conf_membership(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_delta_conf_envelope(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_backfill(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -79,6 +81,10 @@ ngx_str_t ngx_http_delta_conf_place(ngx_conf_t *cf);
 
 /* An "if" without a handler of its own keeps that of the location. */
 void ngx_http_delta_conf_if(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *prev,
+    ngx_http_delta_loc_conf_t *conf);
+
+/* Inherits delta_membership; complains of one that has nothing to ask for. */
+char *ngx_http_delta_conf_sets(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *prev,
     ngx_http_delta_loc_conf_t *conf);
 
 /* What a merged location lacks, or has too much. */

@@ -8,6 +8,7 @@
 #include "core/delta_name.h"
 
 
+static void ngx_http_delta_conf_own(ngx_http_delta_rule_t *rule);
 static char *ngx_http_delta_conf_name(ngx_conf_t *cf, ngx_str_t *text,
     ngx_uint_t pattern, ngx_http_delta_name_t *name);
 static void ngx_http_delta_conf_warn(ngx_conf_t *cf,
@@ -89,10 +90,36 @@ ngx_http_delta_conf_subscribe(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (rv == NGX_CONF_OK) {
+        ngx_http_delta_conf_own(rule);
         ngx_http_delta_conf_warn(cf, rule);
     }
 
     return rv;
+}
+
+
+/* A set of the user that delta_membership can ask for, by its last word. */
+
+static void
+ngx_http_delta_conf_own(ngx_http_delta_rule_t *rule)
+{
+    u_char     *p;
+    ngx_str_t  *text;
+
+    text = rule->in.text.len ? &rule->in.text : &rule->from.text;
+
+    if (!ngx_http_delta_conf_uses(text, "delta_user", 1)) {
+        return;
+    }
+
+    for (p = text->data + text->len; p > text->data && p[-1] != ':'; p--) {
+        /* void */
+    }
+
+    if (ngx_strlchr(p, text->data + text->len, '$') == NULL) {
+        rule->member.data = p;
+        rule->member.len = text->data + text->len - p;
+    }
 }
 
 

@@ -14,6 +14,7 @@
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_session.h"
+#include "ngx_http_delta_sets.h"
 #include "ngx_http_delta_sse.h"
 #include "ngx_http_delta_stream.h"
 #include "ngx_http_delta_ws.h"
@@ -28,6 +29,10 @@ static ngx_int_t ngx_http_delta_handler_stream(ngx_http_request_t *r,
     ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf);
 static ngx_int_t ngx_http_delta_handler_admit(ngx_http_request_t *r,
     ngx_http_delta_ctx_t *ctx, ngx_http_delta_loc_conf_t *dlcf);
+static ngx_int_t ngx_http_delta_handler_sets(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx, ngx_http_delta_hub_t *hub);
+static ngx_int_t ngx_http_delta_handler_check(ngx_http_request_t *r,
+    ngx_http_delta_ctx_t *ctx, ngx_http_delta_hub_t *hub);
 static ngx_uint_t ngx_http_delta_handler_crowded(
     ngx_http_delta_worker_t *worker, ngx_http_delta_loc_conf_t *dlcf);
 static ngx_int_t ngx_http_delta_handler_refuse(ngx_http_request_t *r,
@@ -53,8 +58,10 @@ static ngx_int_t ngx_http_delta_handler_open(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_delta_precontent_handler(ngx_http_request_t *r)
 {
-    ngx_http_delta_ctx_t       *ctx;
-    ngx_http_delta_loc_conf_t  *dlcf;
+    ngx_int_t                    rc;
+    ngx_http_delta_ctx_t        *ctx;
+    ngx_http_delta_loc_conf_t   *dlcf;
+    ngx_http_delta_main_conf_t  *mcf;
 
     dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
 
@@ -86,12 +93,22 @@ ngx_http_delta_precontent_handler(ngx_http_request_t *r)
     }
 
     if (ctx->status == 0) {
-        ctx->status = ngx_http_delta_handler_admit(r, ctx, dlcf);
 
-        if (ctx->status == NGX_AGAIN) {
-            ctx->status = 0;
+        if (ctx->sets) {
+            mcf = ngx_http_get_module_main_conf(r, ngx_http_delta_module);
+
+            rc = ngx_http_delta_handler_sets(r, ctx,
+                                     &mcf->worker->hubs[dlcf->redis->index]);
+
+        } else {
+            rc = ngx_http_delta_handler_admit(r, ctx, dlcf);
+        }
+
+        if (rc == NGX_AGAIN) {
             return NGX_AGAIN;
         }
+
+        ctx->status = rc;
     }
 
     return ctx->status == NGX_DECLINED
@@ -188,10 +205,59 @@ ngx_http_delta_handler_admit(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
     }
 
     cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
+
+    if (cln == NULL
+        || ngx_http_delta_sets_create(r, ctx, &ctx->sets) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    cln->handler = ngx_http_delta_handler_cleanup;
+    cln->data = ctx;
+
+    return ctx->sets ? ngx_http_delta_handler_sets(r, ctx, hub)
+                     : ngx_http_delta_handler_check(r, ctx, hub);
+}
+
+
+/* First what the application knows and Redis does not. */
+
+static ngx_int_t
+ngx_http_delta_handler_sets(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
+    ngx_http_delta_hub_t *hub)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  metric;
+
+    rc = ngx_http_delta_sets_next(ctx->sets);
+
+    if (rc == NGX_AGAIN) {
+        r->read_event_handler = ngx_http_test_reading;
+        return NGX_AGAIN;
+    }
+
+    ngx_http_delta_sets_free(ctx->sets);
+    ctx->sets = NULL;
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    if (rc == NGX_OK && ngx_http_delta_redis_ready(hub)) {
+        return ngx_http_delta_handler_check(r, ctx, hub);
+    }
+
+    metric = rc == NGX_BUSY ? NGX_HTTP_DELTA_METRIC_REFUSED_BUSY
+             : rc == NGX_ERROR ? NGX_HTTP_DELTA_METRIC_REFUSED_UPSTREAM
+                               : NGX_HTTP_DELTA_METRIC_REFUSED_REDIS;
+
+    return ngx_http_delta_handler_refuse(r, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                         metric);
+}
+
+
+static ngx_int_t
+ngx_http_delta_handler_check(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
+    ngx_http_delta_hub_t *hub)
+{
     ctx->check = ngx_http_delta_membership_check(hub, ctx->grants,
                                          ctx->ngrants,
                                          ngx_http_delta_handler_checked, r);
@@ -199,9 +265,6 @@ ngx_http_delta_handler_admit(ngx_http_request_t *r, ngx_http_delta_ctx_t *ctx,
     if (ctx->check == NULL) {
         return NGX_DECLINED;
     }
-
-    cln->handler = ngx_http_delta_handler_cleanup;
-    cln->data = ctx;
 
     r->read_event_handler = ngx_http_test_reading;
 
@@ -349,6 +412,7 @@ ngx_http_delta_handler_grants(ngx_http_request_t *r,
     for (i = 0; i < ctx->ngrants; i++) {
         grant = &ctx->grants[i];
         grant->on_request = rule[i].on_request;
+        grant->own = dlcf->sets && rule[i].member.len;
 
         rc = ngx_http_delta_handler_name(r, &rule[i].channel,
                                          &grant->channel);
@@ -471,6 +535,11 @@ ngx_http_delta_handler_cleanup(void *data)
     if (ctx->check) {
         ngx_http_delta_membership_cancel(ctx->check);
         ctx->check = NULL;
+    }
+
+    if (ctx->sets) {
+        ngx_http_delta_sets_free(ctx->sets);
+        ctx->sets = NULL;
     }
 }
 

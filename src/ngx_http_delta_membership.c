@@ -7,10 +7,12 @@
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_control.h"
+#include "ngx_http_delta_keep.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_say.h"
 #include "ngx_http_delta_session.h"
+#include "ngx_http_delta_wheel.h"
 #include "core/delta_name.h"
 
 
@@ -28,6 +30,8 @@ static void ngx_http_delta_membership_question(ngx_http_delta_load_t *load,
 static void ngx_http_delta_membership_reply(void *data, redisReply *reply);
 static void ngx_http_delta_membership_answer(ngx_http_delta_question_t *q,
     redisReply *reply);
+static void ngx_http_delta_membership_unknown(
+    ngx_http_delta_question_t *question);
 static void ngx_http_delta_membership_members(ngx_http_delta_session_t *s,
     ngx_uint_t rule, redisReply *reply);
 static void ngx_http_delta_membership_admit(ngx_http_delta_session_t *s,
@@ -120,6 +124,8 @@ ngx_http_delta_membership_forget(ngx_http_delta_session_t *s)
 {
     ngx_queue_t  *q;
 
+    ngx_http_delta_keep_release(s);
+
     while (!ngx_queue_empty(&s->loads)) {
         q = ngx_queue_head(&s->loads);
         ngx_http_delta_membership_free(
@@ -140,6 +146,8 @@ ngx_http_delta_membership_load(ngx_http_delta_session_t *s)
     ngx_http_delta_grant_t    *grant;
 
     len = 0;
+
+    ngx_http_delta_keep_hold(s);
 
     for (i = 0; i < s->nsubs; i++) {
         s->subs[i].listed = s->subs[i].channel->control;
@@ -208,7 +216,8 @@ ngx_http_delta_membership_question(ngx_http_delta_load_t *load,
     ngx_uint_t rule, ngx_str_t *name)
 {
     u_char                      limit[NGX_INT_T_LEN];
-    ngx_str_t                   argv[3];
+    ngx_str_t                   argv[4];
+    ngx_uint_t                  argc;
     ngx_http_delta_grant_t     *grant;
     ngx_http_delta_session_t   *s;
     ngx_http_delta_question_t  *question;
@@ -222,6 +231,7 @@ ngx_http_delta_membership_question(ngx_http_delta_load_t *load,
     question->name = *name;
 
     argv[1] = grant->from.len ? grant->from : grant->in;
+    argc = 3;
 
     if (name->len == 0) {
 
@@ -229,8 +239,15 @@ ngx_http_delta_membership_question(ngx_http_delta_load_t *load,
 
         ngx_str_set(&argv[0], "SRANDMEMBER");
         argv[2].data = limit;
-        argv[2].len = ngx_sprintf(limit, "%ui", s->conf->limit_channels + 1)
+        argv[2].len = ngx_sprintf(limit, "%ui",
+                                  s->conf->limit_channels + 1 + grant->own)
                       - limit;
+
+    } else if (grant->own) {
+        ngx_str_set(&argv[0], "SMISMEMBER");
+        argv[2] = ngx_http_delta_membership_id(grant, name);
+        ngx_str_set(&argv[3], NGX_HTTP_DELTA_WHOLE);
+        argc = 4;
 
     } else {
         ngx_str_set(&argv[0], "SISMEMBER");
@@ -239,7 +256,7 @@ ngx_http_delta_membership_question(ngx_http_delta_load_t *load,
 
     if (ngx_http_delta_redis_command(&s->hub->command,
                                      ngx_http_delta_membership_reply, question,
-                                     3, argv)
+                                     argc, argv)
         != NGX_OK)
     {
         load->failed = 1;
@@ -307,9 +324,21 @@ ngx_http_delta_membership_answer(ngx_http_delta_question_t *question,
         return;
     }
 
+    if (s->grants[question->rule].own
+        && !ngx_http_delta_keep_whole(reply, question->name.len != 0,
+                                      s->conf->limit_channels + 1))
+    {
+        ngx_http_delta_membership_unknown(question);
+        return;
+    }
+
     if (reply->type == REDIS_REPLY_ARRAY && question->name.len == 0) {
         ngx_http_delta_membership_members(s, question->rule, reply);
         return;
+    }
+
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+        reply = reply->element[0];
     }
 
     if (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1) {
@@ -321,6 +350,38 @@ ngx_http_delta_membership_answer(ngx_http_delta_question_t *question,
 
     } else {
         ngx_http_delta_membership_admit(s, &question->name, question->rule);
+    }
+}
+
+
+/* Nothing is given, and what the session has it may keep for the moment. */
+
+static void
+ngx_http_delta_membership_unknown(ngx_http_delta_question_t *question)
+{
+    ngx_uint_t                 i;
+    ngx_http_delta_sub_t      *sub;
+    ngx_http_delta_load_t     *load;
+    ngx_http_delta_session_t  *s;
+
+    load = question->load;
+    s = load->session;
+
+    load->unknown = 1;
+
+    if (load->one) {
+        load->failed = 1;
+        ngx_http_delta_wheel_reread(s);
+        return;
+    }
+
+    for (i = 0; i < s->nsubs; i++) {
+        sub = &s->subs[i];
+
+        if (sub->rule == question->rule) {
+            sub->listed = 1;
+            ngx_http_delta_channel_ensure(sub->channel);
+        }
     }
 }
 
@@ -341,6 +402,10 @@ ngx_http_delta_membership_members(ngx_http_delta_session_t *s,
 
     for (i = 0; i < reply->elements; i++) {
         member = reply->element[i];
+
+        if (s->grants[rule].own && ngx_http_delta_keep_marker(member)) {
+            continue;
+        }
 
         if (member->type != REDIS_REPLY_STRING
             || !delta_name_segment(member->str, member->len)
@@ -412,7 +477,7 @@ ngx_http_delta_membership_admit(ngx_http_delta_session_t *s, ngx_str_t *name,
 static void
 ngx_http_delta_membership_done(ngx_http_delta_load_t *load)
 {
-    ngx_uint_t                 i, again;
+    ngx_uint_t                 i, again, unknown;
     ngx_http_delta_session_t  *s;
 
     if (load->one) {
@@ -422,6 +487,7 @@ ngx_http_delta_membership_done(ngx_http_delta_load_t *load)
 
     s = load->session;
     again = load->stale;
+    unknown = load->unknown;
 
     if (load->failed) {
         /* the link is gone: its return starts the attach anew */
@@ -440,6 +506,18 @@ ngx_http_delta_membership_done(ngx_http_delta_load_t *load)
     if (again) {
         ngx_http_delta_membership_load(s);
         return;
+    }
+
+    if (unknown && !s->welcomed) {
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_REREAD);
+        return;
+    }
+
+    if (unknown) {
+        ngx_http_delta_wheel_reread(s);
+
+    } else {
+        s->rereads = 0;
     }
 
     for (i = s->nsubs; i-- > 0; /* void */) {

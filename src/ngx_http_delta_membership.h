@@ -41,6 +41,7 @@ struct ngx_http_delta_load_s {
     unsigned                     one:1;     /* not the whole membership */
     unsigned                     stale:1;   /* asked before a change */
     unsigned                     failed:1;
+    unsigned                     unknown:1; /* a set is not in Redis */
     unsigned                     granted:1;
 };
 
@@ -48,7 +49,8 @@ struct ngx_http_delta_load_s {
 /*
  * Reads all sets of the session, joins and leaves channels accordingly, then
  * calls ngx_http_delta_session_loaded().  Reads again if a control event came
- * in between; ends the session if Redis answers nonsense.
+ * in between; ends the session if Redis answers nonsense.  If a set that is
+ * read through has gone, the session keeps what it has, and comes back soon.
  */
 void ngx_http_delta_membership_load(ngx_http_delta_session_t *s);
 

@@ -54,6 +54,8 @@
       NULL)                                                                   \
     X(REFUSED_REDIS, 0, "delta_refused_total{reason=\"redis\"}", NULL)        \
     X(REFUSED_BACKFILL, 0, "delta_refused_total{reason=\"backfill\"}", NULL)  \
+    X(REFUSED_UPSTREAM, 0, "delta_refused_total{reason=\"upstream\"}", NULL)  \
+    X(REFUSED_BUSY, 0, "delta_refused_total{reason=\"busy\"}", NULL)          \
     X(RECEIVED, 0, "delta_events_received_total",                             \
       "Events received from Redis.")                                          \
     X(DELIVERED, 0, "delta_events_delivered_total",                           \
@@ -91,6 +93,13 @@
     X(REVOKES, 0, "delta_membership_changes_total{kind=\"revoke\"}", NULL)    \
     X(BAD_MEMBERS, 0, "delta_membership_bad_ids_total",                       \
       "Ids in membership sets that cannot stand in a channel name.")          \
+    X(READS_HIT, 0, "delta_membership_reads_total{result=\"hit\"}",            \
+      "Memberships looked for before a session, by how they were found.")     \
+    X(READS_FILLED, 0, "delta_membership_reads_total{result=\"filled\"}",     \
+      NULL)                                                                   \
+    X(READS_RACED, 0, "delta_membership_reads_total{result=\"raced\"}", NULL) \
+    X(READS_FAILED, 0, "delta_membership_reads_total{result=\"failed\"}",     \
+      NULL)                                                                   \
     X(GAPS, 0, "delta_log_gaps_total",                                        \
       "Events that did not follow the one before.")                           \
     X(LOG_READS, 0, "delta_log_reads_total", "Logs read to fill a gap.")      \

@@ -12,10 +12,12 @@
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_handler.h"
+#include "ngx_http_delta_keep.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_origin.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_session.h"
+#include "ngx_http_delta_sets.h"
 #include "ngx_http_delta_stream.h"
 #include "ngx_http_delta_wheel.h"
 
@@ -128,6 +130,13 @@ static ngx_command_t  ngx_http_delta_directives[] = {
     { ngx_string("delta_subscribe"),
       NGX_HTTP_DELTA_ANY|NGX_CONF_1MORE,
       ngx_http_delta_conf_subscribe,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("delta_membership"),
+      NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE123,
+      ngx_http_delta_conf_membership,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -326,6 +335,8 @@ ngx_http_delta_init(ngx_conf_t *cf)
 
     *h = ngx_http_delta_precontent_handler;
 
+    ngx_http_delta_sets_init();
+
     if (ngx_http_delta_origin_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -401,6 +412,7 @@ ngx_http_delta_create_loc_conf(ngx_conf_t *cf)
 
     conf->redis = NGX_CONF_UNSET_PTR;
     conf->rules = NGX_CONF_UNSET_PTR;
+    conf->sets = NGX_CONF_UNSET_PTR;
     conf->origins = NGX_CONF_UNSET_PTR;
     conf->envelope = NGX_CONF_UNSET_UINT;
     conf->jwt = NGX_CONF_UNSET_UINT;
@@ -516,6 +528,10 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_init_uint_value(conf->limit_admit, 0);
     ngx_conf_init_uint_value(conf->limit_spread, 10);
 
+    if (ngx_http_delta_conf_sets(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     return ngx_http_delta_conf_check(cf, conf);
 }
 
@@ -555,10 +571,13 @@ ngx_http_delta_init_process(ngx_cycle_t *cycle)
     worker->admissions = ngx_pcalloc(cycle->pool,
                                      sizeof(ngx_http_delta_admission_t)
                                      * (mcf->nadmissions + 1));
+    worker->asking = ngx_pcalloc(cycle->pool, sizeof(ngx_uint_t)
+                                              * (mcf->nsets + 1));
 
     if (worker->scratch == NULL || worker->message == NULL
         || worker->metrics == NULL || worker->complaints == NULL
-        || worker->keys == NULL || worker->admissions == NULL)
+        || worker->keys == NULL || worker->admissions == NULL
+        || worker->asking == NULL)
     {
         return NGX_ERROR;
     }
@@ -619,6 +638,7 @@ ngx_http_delta_init_hubs(ngx_http_delta_worker_t *worker, ngx_cycle_t *cycle)
         ngx_http_delta_channel_init(hub);
         ngx_http_delta_control_init(hub);
         ngx_http_delta_session_init(hub);
+        ngx_http_delta_keep_init(hub);
         ngx_http_delta_epoch_init(hub);
         ngx_http_delta_redis_open(hub);
     }

@@ -221,6 +221,7 @@ ngx_http_delta_session_grants(ngx_http_delta_session_t *s,
 
     for (i = 0; i < s->ngrants; i++) {
         s->grants[i].on_request = ctx->grants[i].on_request;
+        s->grants[i].own = ctx->grants[i].own;
 
         for (k = 0; k < 3; k++) {
             from = &(&ctx->grants[i].channel)[k];

@@ -18,6 +18,7 @@
     X(LOGOUT,    1000, LOGOUT,    "Logged out.")                              \
     X(INTERNAL,  1011, INTERNAL,  "The gateway could not go on.")             \
     X(DRAIN,     4001, DRAIN,     "The gateway restarts, please reconnect.")  \
+    X(REREAD,    4001, DRAIN,     "The memberships must be read anew.")       \
     X(HEARTBEAT, 4002, HEARTBEAT, "Nothing was heard for too long.")          \
     X(SLOW,      4003, SLOW,      "The connection is too slow.")              \
     X(RATE,      4004, RATE,      "Too many commands.")                       \

@@ -6,12 +6,14 @@
 
 #include "ngx_http_delta_wheel.h"
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_keep.h"
 #include "ngx_http_delta_replay.h"
 #include "ngx_http_delta_session.h"
 
 
 #define NGX_HTTP_DELTA_ATTACH_TIME  15      /* seconds, Redis being up */
 #define NGX_HTTP_DELTA_GOODBYE      5       /* seconds, see session_finish */
+#define NGX_HTTP_DELTA_REREAD_TIME  10      /* seconds, to part all in */
 
 
 static void ngx_http_delta_wheel_hurry(ngx_http_delta_worker_t *worker);
@@ -38,6 +40,17 @@ ngx_http_delta_wheel_schedule(ngx_http_delta_session_t *s, time_t deadline)
     ngx_queue_remove(&s->wheel);
     ngx_queue_insert_tail(&worker->wheel[slot % NGX_HTTP_DELTA_WHEEL],
                           &s->wheel);
+}
+
+
+void
+ngx_http_delta_wheel_reread(ngx_http_delta_session_t *s)
+{
+    if (s->rereads == 0) {
+        s->rereads = ngx_time() + 1
+                     + ngx_random() % NGX_HTTP_DELTA_REREAD_TIME;
+        ngx_http_delta_wheel_schedule(s, ngx_min(s->deadline, s->rereads));
+    }
 }
 
 
@@ -81,6 +94,7 @@ ngx_http_delta_wheel_tick_handler(ngx_event_t *ev)
 
     for (i = 0; i < worker->nhubs; i++) {
         busy += ngx_http_delta_channel_sweep(&worker->hubs[i]);
+        ngx_http_delta_keep_tick(&worker->hubs[i]);
     }
 
     if (busy) {
@@ -146,6 +160,9 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
     if (s->expires && now >= s->expires) {
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_EXPIRED);
 
+    } else if (s->rereads && now >= s->rereads) {
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_REREAD);
+
     } else if (s->blocked && now - s->blocked >= conf->queue_age) {
         ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_SLOW);
 
@@ -189,6 +206,10 @@ ngx_http_delta_wheel_look(ngx_http_delta_session_t *s, time_t now)
 
     if (s->state < NGX_HTTP_DELTA_BEHIND) {
         next = ngx_min(next, now + NGX_HTTP_DELTA_ATTACH_TIME);
+    }
+
+    if (s->rereads) {
+        next = ngx_min(next, s->rereads);
     }
 
     if (s->news) {

@@ -18,6 +18,12 @@
 void ngx_http_delta_wheel_schedule(ngx_http_delta_session_t *s,
     time_t deadline);
 
+/*
+ * The sets of the session's membership are lost: unless that is cured, it is
+ * closed soon, so that it comes back by way of delta_membership.
+ */
+void ngx_http_delta_wheel_reread(ngx_http_delta_session_t *s);
+
 /* Handler of the worker's tick: runs every second while there are sessions
  * or channels that linger. */
 void ngx_http_delta_wheel_tick_handler(ngx_event_t *ev);

@@ -29,10 +29,11 @@ my %level = (
     auth => 3, queue => 3, origin => 4,
     session => 4, stream => 4,
     resume => 4, replay => 4, say => 4, membership => 4, command => 4,
+    sets => 4, keep => 4,
     control => 4, wheel => 4,
     sse => 5, ws => 5,
     handler => 6, health => 6, publish => 6, world => 6, conf => 6,
-    conf_redis => 6, conf_contract => 6,
+    conf_redis => 6, conf_contract => 6, conf_membership => 6,
     conf_gateway => 6, conf_subscribe => 6,
     module => 7,
 );

@@ -36,6 +36,8 @@ my @directives = (
     [ delta_gateway => 'l', '', 'websocket sse sse' ],
     [ delta_origin => 'hsl', 'https://a.example', '' ],
     [ delta_subscribe => 'hsl', 'world:default', '' ],
+    [ delta_membership => 'hsl', '/internal/membership max=8 ttl=1m', '',
+      '/a max=1 ttl=1m x' ],
     [ delta_envelope => 'hsl', 'op', '', 'op op' ],
     [ delta_backfill => 'hsl', '/a', '', '/a /b' ],
     [ delta_heartbeat => 'hsl', 'off', '', '1s missed=1 x' ],
@@ -122,6 +124,8 @@ good($_, $_, 'h') for
      delta_user $delta_user_id;',
     'delta_origin https://a.example:8443 *.b.example https://*.c.example *;',
     'delta_backfill /a/$arg_a?since=$delta_since&b;',
+    'delta_membership off;', 'delta_membership /a?b=c;',
+    'delta_membership /a ttl=3s;', 'delta_membership /a ttl=1d max=1;',
     'delta_envelope vtd;', 'delta_envelope type;', 'delta_envelope compact;',
     'delta_heartbeat 10s;', 'delta_heartbeat 1m missed=3;',
     'delta_drain 1s;', 'delta_drain 1m;', 'delta_drain 1h;',
@@ -239,6 +243,17 @@ for (
     [ join('; ', map { "delta_subscribe a$_" } 1 .. 33),
       qr/more than 32 times/ ],
     [ 'delta_envelope json', qr/give vtd, op, type, compact or space/ ],
+    [ 'delta_membership a', qr{"a" in "delta_membership", give that of an} ],
+    [ 'delta_membership ""', qr/give that of an internal location, such as/ ],
+    [ 'delta_membership /a$arg_a', qr/it makes of variables itself/ ],
+    [ 'delta_membership @a', qr/give that of an internal location, such as/ ],
+    [ 'delta_membership off max=1', qr/give that of an internal location/ ],
+    [ 'delta_membership /a max=0', $number ],
+    [ 'delta_membership /a max=x', $number ],
+    [ 'delta_membership /a ttl=2s', qr/and ttl=time, from 3s to 1d/ ],
+    [ 'delta_membership /a ttl=2d', qr/and ttl=time, from 3s to 1d/ ],
+    [ 'delta_membership /a ttl=', qr/it takes a URI, max=number and ttl=time/ ],
+    [ 'delta_membership /a x', qr/it takes a URI, max=number and ttl=time/ ],
     [ 'delta_drain 0', qr/give a time from 1s to 1h/ ],
     [ 'delta_drain 10ms', qr/give a time from 1s to 1h/ ],
     [ 'delta_drain 2h', qr/give a time from 1s to 1h/ ],
@@ -283,6 +298,7 @@ for (
     [ 'delta_subscribe a:* from=b from=c', 'from=c' ],
     [ 'delta_queue age=1s age=2s', 'age=2s' ],
     [ 'delta_limit rate=1r/m channels=1 rate=2r/m', 'rate=2r/m' ],
+    [ 'delta_membership /a max=1 max=2', 'max=2' ],
     [ 'delta_limit admit=1r/s admit=2r/s', 'admit=2r/s' ],
 ) {
     my ($name) = split / /, $_->[0];
@@ -333,6 +349,16 @@ good('a gateway with what is no handler', 'delta_gateway; auth_request /a;
 
 bad('delta_gateway polling', qr/give websocket, sse, or nothing for both/,
     'delta_gateway polling;', 'l', $base);
+
+
+bad('delta_membership without a set', qr/has nothing to ask for: none/,
+    "delta_gateway; delta_membership /a; $_;", 'l', $base)
+    for 'delta_subscribe b', 'delta_subscribe b:* from=boards',
+        'delta_subscribe b:* from=user:$remote_user:boards',
+        'delta_subscribe b:* from=boards:$delta_user';
+
+good('delta_membership with one', 'delta_gateway; delta_membership /a;
+     delta_subscribe b:* from=user:$delta_user:boards;', 'l', $base);
 
 
 # Missing companions: the gateway's place and what it lacks.

@@ -4,8 +4,8 @@
 
 -- The function library: what must happen in Redis at once.  The gateway loads
 -- it when the version there is older; names of functions never change.  It is
--- this file, then presence.lua and leases.lua; without them publishing works,
--- and a gateway that comes replaces it.
+-- this file, then presence.lua, membership.lua and leases.lua; without them
+-- publishing works, and a gateway that comes replaces it.
 --
 --   FCALL delta_publish 1 <channel> <event JSON> [<source>/<n>]  ->  id
 --   FCALL delta_tick 1 <channel>  ->  ms
@@ -28,7 +28,7 @@
 -- A publisher to guild:* needs these rights: +fcall +publish +xadd +xtrim
 -- +xrevrange +expire +hget +hset  ~guild:* ~delta:{guild:*  &guild:*
 
-local VERSION = 4
+local VERSION = 5
 
 -- Rows of {pattern, keep in ms, entries}, longest literal prefix first; "*"
 -- stands for one segment.  The gateway writes its own over the next line.

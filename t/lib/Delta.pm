@@ -331,7 +331,7 @@ sub redis {
 sub library {
     my $text = '';
 
-    for my $part (qw(delta presence leases)) {
+    for my $part (qw(delta presence membership leases)) {
         open my $fh, '<:raw', "$TOP/src/redis/$part.lua" or die "$part: $!";
         local $/;
         $text .= <$fh>;
