@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
+#include "membership.h"
 #include "relay.h"
 #include "store.h"
 
@@ -400,31 +401,19 @@ relay_sync(upstream_relay_t *relay)
 static int
 relay_sync_user(upstream_relay_t *relay, const char *user)
 {
-    int     rc;
-    size_t  i;
+    int                      rc;
+    const membership_set_t  *set;
 
-    static const struct {
-        const char  *set;
-        const char  *sql;
-    } sets[] = {
-        { "follows", "SELECT followed_id AS id FROM follows "
-                     "WHERE user_id = ?" },
-        { "guilds", "SELECT guild_id AS id FROM members WHERE user_id = ?" },
-        { "channels", "SELECT channel_id AS id FROM viewers "
-                      "WHERE user_id = ?" },
-        { "spaces", "SELECT space_id AS id FROM space_members "
-                    "WHERE user_id = ?" }
-    };
+    rc = DELTA_PUBLISH_OK;
 
-    for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
-        rc = relay_sync_set(relay, user, sets[i].set, sets[i].sql);
+    for (set = membership_sets; rc == DELTA_PUBLISH_OK && set->name; set++) {
 
-        if (rc != DELTA_PUBLISH_OK) {
-            return rc;
+        if (set->sql) {
+            rc = relay_sync_set(relay, user, set->name, set->sql);
         }
     }
 
-    return DELTA_PUBLISH_OK;
+    return rc;
 }
 
 
@@ -459,6 +448,12 @@ relay_sync_set(upstream_relay_t *relay, const char *user, const char *set,
     }
 
     json_decref(rows);
+
+    /* behind all others: until then it is a part of a set */
+
+    if (rc == DELTA_PUBLISH_OK) {
+        rc = relay_command(relay, "SADD", key, MEMBERSHIP_WHOLE);
+    }
 
     return rc;
 }
@@ -497,6 +492,15 @@ relay_set(upstream_relay_t *relay, const relay_row_t *row)
 {
     int   rc;
     char  gen[DELTA_NAME_SEGMENT + 32];
+
+    /* the mark is about to rise, and would hide that sets were lost */
+
+    relay->looked = 0;
+
+    rc = relay_known(relay);
+    if (rc != DELTA_PUBLISH_OK) {
+        return rc;
+    }
 
     snprintf(gen, sizeof(gen), "delta:gen:%s", row->user);
 

@@ -5,6 +5,7 @@
 
 #include "delta_utf8.h"
 #include "handlers.h"
+#include "membership.h"
 #include "rights.h"
 #include "router.h"
 #include "space.h"
@@ -31,6 +32,8 @@ static void router_allow(upstream_request_t *r, const char *method);
 static const upstream_route_t  router_routes[] = {
 
     { "GET",    "/healthz",                      upstream_health,        0 },
+
+    { "GET",    "/internal/membership",          upstream_membership,    0 },
 
     { "POST",   "/api/login",                    upstream_login,         0 },
 

@@ -1,0 +1,178 @@
+#!/usr/bin/perl
+
+# Copyright (C) Delta contributors
+
+# 4.5 and 3.4 with the reference upstream: sets that are missing are read
+# through, follows and kicks reach live sessions, whatever Redis has lost.
+
+use Delta;
+
+my $t = Delta->new;
+
+$t->start_redis;
+$t->start_nginx($t->conf(http => <<'END', server => <<'END'));
+delta_redis %%REDIS%%;
+delta_jwt_key_file jwks.json;
+END
+delta_jwt;
+location = /gateway {
+    delta_gateway;
+    delta_subscribe user:$delta_user;
+    delta_subscribe user:* from=user:$delta_user:follows;
+    delta_subscribe guild:* from=user:$delta_user:guilds;
+    delta_subscribe space:* from=user:$delta_user:spaces;
+    delta_subscribe channel:* from=user:$delta_user:channels on_request;
+    delta_membership /internal/membership;
+}
+location = /internal/membership {
+    internal;
+    proxy_pass http://%%UPSTREAM%%;
+    proxy_pass_request_headers off;
+    proxy_set_header X-User $delta_user;
+}
+location /api/ {
+    proxy_pass http://%%UPSTREAM%%;
+    proxy_set_header X-User $delta_user;
+}
+END
+
+$t->start_upstream;
+ok(wait_for(sub { call(cleo => GET => '/api/users/me')->status eq 200
+                  && $t->redis('EXISTS', 'user:dan:guilds') }),
+   'all is there');
+
+whole();
+read_through();
+live();
+flushed();
+down();
+
+done_testing;
+
+
+sub call {
+    my ($user, $method, $path, %opt) = @_;
+
+    return $t->http($method, $path, token => $t->token($user), %opt);
+}
+
+
+sub session {
+    my ($user, %opt) = @_;
+
+    my $ws = $t->ws('/gateway', token => $t->token($user), %opt);
+
+    return $ws if $ws->status ne 101;
+
+    my $ready = $ws->read_json;
+    $ws->{channels} = join ' ', sort @{ $ready->{d}{channels} || [] };
+
+    return $ws;
+}
+
+
+sub next_change {
+    my ($ws) = @_;
+
+    my $e = $ws->read_until(sub { $_[0]{t} =~ /subscribed$/ }) or return '';
+
+    return "$e->{t} $e->{d}{channel}";
+}
+
+
+# What the relay writes holds: the marker is there, nobody is asked.
+
+sub whole {
+    is(join(' ', sort @{ $t->redis('SMEMBERS', 'user:dan:follows') }),
+       '(whole)', 'the relay writes the marker, also for nobody');
+    is(session('ben')->{channels}, 'guild:g1 user:ada user:ben',
+       'a session has the seeds');
+    is($t->redis('TTL', 'user:ben:guilds'), -1, 'and takes them as they are');
+    is($t->redis('SMEMBERS', 'user:ben:spaces')->[0], '(whole)',
+       'what the relay does not keep is read through');
+}
+
+
+sub read_through {
+    $t->redis('DEL', 'user:ben:guilds', 'user:ben:follows');
+    is(session('ben')->{channels}, 'guild:g1 user:ada user:ben',
+       'sets that have gone come from the database');
+    ok($t->redis('TTL', 'user:ben:guilds') > 290, 'and will go again');
+
+    $t->redis('DEL', 'user:cleo:follows');
+    is(call(cleo => PUT => '/api/users/me/follows/dan')->status, 200,
+       'a follow while the set is not in Redis');
+    is(session('cleo')->{channels}, 'guild:g1 user:ada user:cleo user:dan',
+       'does not hide those before it');
+    call(cleo => DELETE => '/api/users/me/follows/dan');
+
+    is(session('someone')->{channels}, 'user:someone',
+       'of a user whom the database does not know there is nothing');
+}
+
+
+sub live {
+    my $ben = session('ben');
+
+    call(ben => PUT => '/api/users/me/follows/cleo');
+    is(next_change($ben), 'subscribed user:cleo', 'a follow subscribes');
+    call(cleo => PATCH => '/api/users/me', json => { bio => 'hello' });
+    is($ben->read_until('patch')->{d}{entity_id}, 'cleo', 'its events come');
+
+    call(ben => DELETE => '/api/users/me/follows/cleo');
+    is(next_change($ben), 'unsubscribed user:cleo', 'an unfollow ends it');
+
+    call(ada => POST => '/api/guilds/g1/members/ben/kick');
+    is(next_change($ben), 'unsubscribed guild:g1', 'so does a kick');
+    call(cleo => PATCH => '/api/users/me', json => { bio => 'again' });
+    call(ada => PATCH => '/api/guilds/g1', json => { name => 'New' });
+    call(ada => PATCH => '/api/users/me', json => { bio => 'end' });
+    is($ben->read_json->{d}{entity_id}, 'ada',
+       'nothing comes of what has ended');
+    is(session('ben')->{channels}, 'user:ada user:ben', 'nor the next time');
+
+    call(ben => POST => '/api/guilds/g1/join');
+    is(next_change($ben), 'subscribed guild:g1', 'he comes back');
+}
+
+
+# The relay writes again what Redis has lost; who is connected stays so.
+
+sub flushed {
+    my $ben = session('ben');
+
+    $t->redis('FLUSHALL');
+    call(ben => PUT => '/api/users/me/follows/cleo');
+    is(next_change($ben), 'subscribed user:cleo',
+       'Redis has forgotten all, and a change comes');
+    ok(wait_for(sub {
+        $t->redis('SISMEMBER', 'user:ben:guilds', '(whole)')
+            && $t->redis('SISMEMBER', 'user:ben:follows', '(whole)');
+    }), 'the sets are written again');
+    is(join(' ', sort @{ $t->redis('SMEMBERS', 'user:ben:follows') }),
+       '(whole) ada cleo', 'as they are now');
+
+    call(ada => PATCH => '/api/guilds/g1', json => { name => 'Old' });
+    is($ben->read_until('patch')->{d}{entity_id}, 'g1',
+       'the session has its channels');
+    is(scalar(grep { $_->{t} eq 'unsubscribed' } @{ $ben->{skipped} || [] }),
+       0, 'all the time');
+}
+
+
+sub down {
+    session('ben')->disconnect;
+    $t->stop('upstream');
+    $t->redis('DEL', 'user:cleo:guilds');
+
+    is(session('ben')->{channels}, 'guild:g1 user:ada user:ben user:cleo',
+       'without the upstream those get in whose sets Redis has');
+
+    my $refused = session('cleo', retry => 0);
+
+    is($refused->status, 503, 'and the others are told to come back');
+    ok($refused->header('Retry-After') > 0, 'later');
+    $t->start_upstream;
+    is(session('cleo')->{channels}, 'guild:g1 user:ada user:cleo',
+       'when it is there again they do');
+}
