@@ -47,7 +47,7 @@ BUILD_DEPS := gcc make libc6-dev nginx nginx-dev libhiredis-dev \
               libjansson-dev libssl-dev
 RUN_DEPS   := $(BUILD_DEPS) redis-server libmicrohttpd-dev libsqlite3-dev \
               curl perl libmojolicious-perl
-TEST_DEPS  := $(RUN_DEPS) openssl libprotocol-websocket-perl \
+TEST_DEPS  := $(RUN_DEPS) openssl sqlite3 libprotocol-websocket-perl \
               libcrypt-jwt-perl libio-socket-ssl-perl libnginx-mod-nchan \
               nodejs esbuild python3-redis node-redis php-cli php-redis \
               ruby-redis sqlite3

@@ -259,13 +259,18 @@ sub last_seen {
     $t->redis('DEL', $seen);
     call('delta_session_leave', 2, $key, $seen, $channel, 'a', 1, 500);
     is($score->(), undef, 'a lost connection is no end');
+    is($t->redis('EXISTS', "$seen:ended"), 0, 'and none is told');
     pass_time(500);
     call('delta_presence_expire', 2, $key, $seen, $channel);
     is($score->(), $heard, 'the end is when it was heard last');
+    is($t->redis('ZSCORE', "$seen:ended", 'ben'), $heard, 'it is told apart');
 
     open_session('a');
     call('delta_session_leave', 2, $key, $seen, $channel, 'a', 1, 0);
     is($score->(), $now, 'or when it logged out');
+    is($t->redis('ZSCORE', "$seen:ended", 'ben'), $now, 'which is told, too');
+    is(call('delta_last_seen_done', 1, "$seen:ended", 'ben', $now), 1,
+       'and is done in the same way');
     is(call('delta_last_seen_done', 1, $seen, 'ben', $now - 1, 'x', 5), 0,
        'what is newer than what was stored stays');
     is(call('delta_last_seen_done', 1, $seen, 'ben', $now), 1,
@@ -412,7 +417,7 @@ sub rights {
                     time);
 
     $t->redis('ACL', 'SETUSER', 'gateway', 'on', 'nopass', 'resetchannels',
-              '&presence:*', '~delta:{presence:*', "~$seen", '+fcall',
+              '&presence:*', '~delta:{presence:*', "~$seen*", '+fcall',
               map { "+$_" } @rights);
 
     my $gateway = Delta::Redis->new($port);

@@ -215,6 +215,45 @@ delta_publisher_command(delta_publisher_t *p, int n, const char **words,
 
 
 int
+delta_publisher_words(delta_publisher_t *p, int n, const char **words,
+    long long *number, delta_publisher_take_pt take, void *data)
+{
+    int          rc;
+    size_t       i;
+    redisReply  *reply, *text;
+
+    if (p->redis == NULL) {
+        rc = delta_publisher_connect(p);
+        if (rc != DELTA_PUBLISH_OK) {
+            return rc;
+        }
+    }
+
+    reply = redisCommandArgv(p->redis, n, words, NULL);
+    if (reply == NULL) {
+        return delta_publisher_lost(p);
+    }
+
+    rc = delta_publisher_answer(p, reply, NULL, 0, number);
+
+    if (rc == DELTA_PUBLISH_OK && take && reply->type == REDIS_REPLY_ARRAY) {
+
+        for (i = 0; i < reply->elements; i++) {
+            text = reply->element[i];
+
+            if (text->type == REDIS_REPLY_STRING) {
+                take(data, text->str, text->len);
+            }
+        }
+    }
+
+    freeReplyObject(reply);
+
+    return rc;
+}
+
+
+int
 delta_publisher_transaction(delta_publisher_t *p,
     const delta_publish_call_t *calls, int n)
 {

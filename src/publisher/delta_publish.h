@@ -74,6 +74,16 @@ int delta_publisher_command(delta_publisher_t *p, int n, const char **words,
     long long *number);
 
 /*
+ * The same with any number of words.  If the answer is an array, take (may be
+ * NULL) gets its texts in their order, which live no longer than the call.
+ */
+typedef void (*delta_publisher_take_pt)(void *data, const char *text,
+    size_t len);
+
+int delta_publisher_words(delta_publisher_t *p, int n, const char **words,
+    long long *number, delta_publisher_take_pt take, void *data);
+
+/*
  * All of these or, as far as Redis knows beforehand that one of them would
  * fail, none: MULTI, the n commands, EXEC.  The first error decides.
  * delta_publish_call() makes the command of a delta_publish() with the same

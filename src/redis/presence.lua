@@ -17,6 +17,7 @@ local BATCH_MAX = 1000
 local SETTLE = 2000
 local STATUS_MAX = 64
 local PROJECT_MAX = 128
+local ENDED = ':ended'
 
 
 local function now_ms()
@@ -120,6 +121,7 @@ local function seen_rights(seen)
 
     return not seen
            or may('ZSCORE', seen, '') and may('ZADD', seen, 'GT', '1', '')
+              and may('ZADD', seen .. ENDED, 'GT', '1', '')
 end
 
 
@@ -197,8 +199,11 @@ local function seen_add(seen, user, ms)
 end
 
 
+-- A session that has ended is also told apart, to be stored at once.
+
 local function lease_drop(state, sid, heard)
     seen_add(state.seen, state.user, heard)
+    seen_add(state.seen and state.seen .. ENDED, state.user, heard)
     redis.call('HDEL', state.key, 's:' .. sid)
     state.leases[sid] = nil
 end

@@ -19,6 +19,8 @@ int upstream_user_patch(upstream_request_t *r);
 int upstream_follow(upstream_request_t *r);
 int upstream_unfollow(upstream_request_t *r);
 
+int upstream_last_seen(upstream_request_t *r);
+
 int upstream_guild_create(upstream_request_t *r);
 int upstream_guild_get(upstream_request_t *r);
 int upstream_guild_patch(upstream_request_t *r);

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "lastseen.h"
 #include "relay.h"
 #include "server.h"
 #include "store.h"
@@ -36,6 +37,7 @@ static void main_usage(FILE *out);
 static const char *main_option(const char *name);
 static int main_start(upstream_t *upstream, int *wake);
 static int main_files(upstream_t *upstream);
+static int main_lastseen(upstream_t *upstream);
 static int main_world(upstream_world_conf_t *conf);
 static int main_number(const char *name, unsigned max, unsigned *number);
 static int main_listen(const char *address);
@@ -57,6 +59,8 @@ static upstream_option_t  main_table[] = {
     { "prefix", "DELTA_PREFIX", "TEXT before every channel name", NULL },
     { "audience", "DELTA_AUDIENCE", "TEXT, the claim aud of tokens", NULL },
     { "issuer", "DELTA_ISSUER", "TEXT, the claim iss of tokens", NULL },
+    { "last-seen", "DELTA_LAST_SEEN", "SECONDS until it is known when users "
+      "were there", "300" },
     { "world", "DELTA_WORLD", "NAME of the demo's world, if it shall tick",
       NULL },
     { "npcs", "DELTA_NPCS", "NUMBER of those who walk about in it", "100" },
@@ -247,6 +251,10 @@ main_start(upstream_t *upstream, int *wake)
         }
     }
 
+    if (main_lastseen(upstream) != 0) {
+        return -1;
+    }
+
     upstream->server = server_start(upstream, fd);
 
     return upstream->server ? 0 : -1;
@@ -273,6 +281,30 @@ main_files(upstream_t *upstream)
     }
 
     return 0;
+}
+
+
+static int
+main_lastseen(upstream_t *upstream)
+{
+    char                error[128];
+    unsigned            seconds;
+    delta_publisher_t  *publisher;
+
+    if (main_number("last-seen", UPSTREAM_LASTSEEN_MAX, &seconds) != 0) {
+        return -1;
+    }
+
+    publisher = delta_publisher_create(main_option("redis"), NULL, error,
+                                       sizeof(error));
+    if (publisher == NULL) {
+        return -1;
+    }
+
+    upstream->lastseen = lastseen_start(main_option("db"), publisher,
+                                        main_option("prefix"), seconds);
+
+    return upstream->lastseen ? 0 : -1;
 }
 
 
@@ -491,6 +523,7 @@ main_stop(upstream_t *upstream)
     }
 
     world_stop(upstream->world);
+    lastseen_stop(upstream->lastseen);
 
     if (upstream->relay) {
         relay_stop(upstream->relay);

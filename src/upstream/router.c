@@ -42,6 +42,7 @@ static const upstream_route_t  router_routes[] = {
     { "PUT",    "/api/users/me/follows/{id}",    upstream_follow,        1 },
     { "DELETE", "/api/users/me/follows/{id}",    upstream_unfollow,      1 },
     { "GET",    "/api/users/{id}",               upstream_user_get,      0 },
+    { "GET",    "/api/users/{id}/last_seen",     upstream_last_seen,     1 },
     { "POST",   "/api/users/{id}/follow",        upstream_follow,        1 },
     { "DELETE", "/api/users/{id}/follow",        upstream_unfollow,      1 },
 

@@ -53,6 +53,7 @@
     (UPSTREAM_IN_CHANNEL(rights)|UPSTREAM_MESSAGE)
 
 
+typedef struct upstream_lastseen_s  upstream_lastseen_t;
 typedef struct upstream_relay_s    upstream_relay_t;
 typedef struct upstream_request_s  upstream_request_t;
 typedef struct upstream_route_s    upstream_route_t;
@@ -71,6 +72,7 @@ typedef struct {
     char               *files;      /* the directory of uploads */
     ssize_t             len;        /* of the event that is being sent */
     char                event[UPSTREAM_EVENT_MAX];
+    upstream_lastseen_t  *lastseen;
 } upstream_t;
 
 
