@@ -22,6 +22,7 @@ delta_redis %%REDIS%%;
 delta_jwt_key_file jwks.json;
 upstream app { server 127.0.0.1:$port; }
 END
+listen 127.0.0.1:%%PORT_2%% http2;
 delta_jwt;
 delta_subscribe user:$delta_user;
 delta_subscribe user:* from=user:$delta_user:follows;
@@ -73,6 +74,19 @@ location = /internal/nowhere {
     proxy_pass http://127.0.0.1:1;
     proxy_set_header X-User $delta_user;
 }
+location = /asked {
+    delta_jwt off;
+    auth_request /check;
+    auth_request_set $who $upstream_http_x_who;
+    delta_user $who;
+    delta_gateway;
+}
+location = /check {
+    internal;
+    delta_jwt off;
+    proxy_pass http://app;
+    proxy_set_header X-User $http_x_name;
+}
 location = /metrics { delta_jwt off; delta_metrics; }
 END
 
@@ -80,6 +94,7 @@ $t->start_nginx($conf, workers => 1);
 
 reads();
 nobody();
+others();
 checks();
 partial();
 numbers();
@@ -209,6 +224,52 @@ sub nobody {
     is(session('dan')->{channels}, 'user:dan', 'nobody is followed');
     is(asked('dan'), 1, 'which is asked once, too');
     is(set('dan', 'follows'), '(whole)', 'the mark alone is none');
+}
+
+
+# With another subrequest before it, and a body that nobody wants.
+
+sub others {
+    answer(ann => everything(guilds => [ 'g1' ]));
+
+    my @name = (headers => [ 'X-Name' => 'ann' ]);
+
+    is(session('nobody', path => '/asked', @name)->{channels},
+       'guild:g1 user:ann', 'the user may be the word of auth_request');
+    is(asked('ann'), 2, 'both were asked');
+    is(session('nobody', path => '/asked', omit => [ 'Authorization' ])
+       ->status, 401, 'who is refused there');
+    is(asked('nobody'), 0, 'is not asked for');
+
+    forget('ann');
+    is($t->http(GET => '/gateway', token => $t->token('ann'), body => 'x' x 9e4,
+                headers => [ Accept => 'text/event-stream' ], retry => 0,
+                timeout => 1)->status, 200, 'a body does not matter');
+
+    for my $held (0, 1) {
+        forget('ann');
+        my $before = asked('ann');
+        $t->file('hold', '') if $held;
+
+        open my $out, '-|', 'curl', '-sNi', '--http2-prior-knowledge',
+            '--max-time', 2 + $held, '-H', 'Accept: text/event-stream', '-H',
+            'Authorization: Bearer ' . $t->token('ann'),
+            'http://127.0.0.1:' . $t->port(2) . '/gateway' or die $!;
+
+        wait_for(sub { asked('ann') > $before });
+
+        if ($held) {
+            $t->http(HEAD => '/gateway', token => $t->token('dan'));
+            is(() = <$out>, 0, 'HTTP/2: it goes away while it waits');
+            release();
+
+        } else {
+            like(join('', <$out>), qr/HTTP\/2 200.*event: ready.*guild:g1/s,
+                 'HTTP/2: as in HTTP/1.1');
+        }
+
+        close $out;
+    }
 }
 
 
@@ -668,6 +729,11 @@ sub application {
 
             $select->remove($fh);
 
+            if (($head // '') =~ m{^GET /check} && !$user) {
+                syswrite $fh, "HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n";
+                next;
+            }
+
             next unless $n && $user;
 
             my ($status, $body) = split /\n/,
@@ -679,7 +745,7 @@ sub application {
                 $status = 200;
             }
 
-            push @held, [ $fh, $status, $body ];
+            push @held, [ $fh, $status, $body, $user ];
 
             for my $file ([ asked => "$user\n" ],
                           [ heads => "asked $user " . $head =~ s/\s+/ /gr
@@ -693,14 +759,14 @@ sub application {
         next if -e $t->file('hold');
 
         for (splice @held) {
-            my ($fh, $status, $body) = @$_;
+            my ($fh, $status, $body, $user) = @$_;
 
             next if $status eq 'close';
 
             my $bytes = $status eq 'raw' ? "junk\r\n\r\n"
                 : "HTTP/1.1 $status X\r\nContent-Type: application/json\r\n"
                   . 'Content-Length: ' . length($body) . "\r\n"
-                  . "Connection: close\r\n\r\n$body";
+                  . "X-Who: $user\r\nConnection: close\r\n\r\n$body";
 
             while (length $bytes) {
                 my $sent = syswrite $fh, $bytes or last;
