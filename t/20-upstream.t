@@ -49,8 +49,8 @@ lost_sets();
 prefix();
 command_line();
 
-is($t->redis('EXISTS', 'user:ben:spaces', 'user:ben:channels'), 0,
-   'no other sets were touched');
+is_deeply([ map { members_of("user:ben:$_") } qw(spaces channels) ], [],
+          'no other sets were touched');
 
 done_testing();
 

@@ -44,6 +44,7 @@ ok(wait_for(sub { call(cleo => GET => '/api/users/me')->status eq 200
 whole();
 read_through();
 live();
+banned();
 flushed();
 down();
 
@@ -133,6 +134,68 @@ sub live {
 
     call(ben => POST => '/api/guilds/g1/join');
     is(next_change($ben), 'subscribed guild:g1', 'he comes back');
+}
+
+
+# Messages at full speed, and a ban in the middle of them.
+
+sub banned {
+    my $ben = session('ben');
+    my $made = call(ada => POST => '/api/guilds/g1/channels',
+                    json => { name => 'talk' });
+    my $id = $made->json->{channel_id} or die $made->body;
+    my $channel = "channel:$id";
+
+    ok(wait_for(sub { $t->redis('SISMEMBER', 'user:ben:channels', $id) }),
+       'a channel that ben may see');
+    $t->redis('DEL', 'user:ben:channels');
+    $ben = session('ben');
+    is($t->redis('SISMEMBER', 'user:ben:channels', $id), 1,
+       'is read through, too');
+    $ben->send_json({ t => 'subscribe', d => { channel => $channel } });
+    is($ben->read_until('subscribed')->{d}{channel}, $channel, 'on request');
+
+    my $writer = fork // die;
+
+    if ($writer == 0) {
+        $SIG{TERM} = sub { POSIX::_exit(0) };
+        alarm 60;
+
+        for (my $n = 1; ; $n++) {
+            call(ada => POST => "/api/guilds/g1/channels/$id/messages",
+                 json => { content => "message $n" });
+        }
+    }
+
+    $ben->read_until('message_create') for 1 .. 20;
+    is(call(ada => POST => '/api/guilds/g1/members/ben/ban', json => {})
+       ->status =~ /^20[04]$/, 1, 'ben is banned');
+
+    my %ended;
+    $ben->read_until(sub {
+        $ended{ $_[0]{d}{channel} }++ if $_[0]{t} eq 'unsubscribed';
+        return keys %ended == 2;
+    });
+    is(join(' ', sort keys %ended), "$channel guild:g1", 'all of it ends');
+
+    my $latest = $t->redis('XLEN', "delta:{$channel}");
+    wait_for(sub { $t->redis('XLEN', "delta:{$channel}") > $latest + 20 });
+    kill 'TERM', $writer;
+    waitpid $writer, 0;
+
+    call(ada => PATCH => '/api/users/me', json => { bio => 'after' });
+    my $next = $ben->read_until(sub { ($_[0]{c} // '') =~ /^(?:guild|channel):
+                                      |^user:ada$/x });
+    is($next->{c}, 'user:ada', 'and no message comes behind it');
+    is(session('ben')->{channels}, 'user:ada user:ben', 'nor next time');
+
+    $t->redis('DEL', map { "user:ben:$_" } qw(guilds channels));
+    is(session('ben')->{channels}, 'user:ada user:ben',
+       'nor by reading through');
+    call(ada => DELETE => '/api/guilds/g1/bans/ben');
+    call(ben => POST => '/api/guilds/g1/join');
+    ok(wait_for(sub { $t->redis('SISMEMBER', 'user:ben:guilds', 'g1') }),
+       'until it is lifted');
 }
 
 
