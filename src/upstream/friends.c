@@ -156,7 +156,7 @@ upstream_request_delete(upstream_request_t *r)
 {
     int          status;
     json_t      *request;
-    const char  *id, *from, *to;
+    const char  *id, *other;
 
     id = r->params[0];
 
@@ -165,17 +165,21 @@ upstream_request_delete(upstream_request_t *r)
         return status;
     }
 
-    from = entity_text(request, "from_id");
-    to = entity_text(request, "to_id");
+    other = entity_text(request, "from_id");
+
+    if (strcmp(other, r->user) == 0) {
+        other = entity_text(request, "to_id");
+    }
 
     store_exec(r->upstream->store, "DELETE FROM friend_requests WHERE id = ?",
                "s", id);
 
-    outbox_make(r, friend_request_delete, .request_id = id, .user_id = from);
-    outbox_send(r, "user:%s:inbox", to);
+    outbox_make(r, friend_request_delete, .request_id = id,
+                .user_id = r->user);
+    outbox_send(r, "user:%s:inbox", other);
 
-    outbox_make(r, friend_request_delete, .request_id = id, .user_id = to);
-    outbox_send(r, "user:%s:inbox", from);
+    outbox_make(r, friend_request_delete, .request_id = id, .user_id = other);
+    outbox_send(r, "user:%s:inbox", r->user);
 
     json_decref(request);
 
