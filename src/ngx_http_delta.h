@@ -285,7 +285,7 @@ struct ngx_http_delta_hub_s {
     ngx_uint_t                   nchannels;
     ngx_rbtree_key_t             audited;   /* the next of them */
     ngx_queue_t                  windows;   /* that hold events, oldest first */
-    ngx_msec_t                   lost;      /* when the link was lost */
+    uint64_t                     lost;      /* heard_at when it was lost */
     ngx_msec_t                   started;   /* when it first came up */
     u_char                       run_id[40];
     u_char                       repl_id[40];

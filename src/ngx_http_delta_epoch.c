@@ -30,6 +30,7 @@ static void ngx_http_delta_epoch_measure(ngx_http_delta_worker_t *worker);
 static void ngx_http_delta_epoch_tick_reply(void *data, redisReply *reply);
 static ngx_int_t ngx_http_delta_epoch_clock(ngx_http_delta_hub_t *hub,
     uint64_t ms);
+static void ngx_http_delta_epoch_times(ngx_http_delta_hub_t *hub);
 static void ngx_http_delta_epoch_watch(ngx_http_delta_hub_t *hub);
 static uint64_t ngx_http_delta_epoch_now(void);
 
@@ -192,10 +193,10 @@ ngx_http_delta_epoch_table(u_char *text, size_t len)
 void
 ngx_http_delta_epoch_link_down(ngx_http_delta_hub_t *hub)
 {
-    /* what was there since the last look may be a start of Redis */
+    /* by Redis's clock: a worker may have been stopped, or never have looked */
 
     if (hub->lost == 0 || hub->looked) {
-        hub->lost = ngx_current_msec;
+        hub->lost = hub->heard_at;
         hub->looked = 0;
     }
 
@@ -216,6 +217,7 @@ static void
 ngx_http_delta_epoch_info(void *data, redisReply *reply)
 {
     off_t                  usec;
+    ngx_int_t              seconds;
     ngx_str_t              id, aof, memory, policy, up, now;
     ngx_http_delta_hub_t  *hub = data;
 
@@ -277,9 +279,11 @@ ngx_http_delta_epoch_info(void *data, redisReply *reply)
 
         /* a promoted replica has been running while we lost the link */
 
-        hub->young = hub->lost
-                     && (ngx_msec_t) ngx_atoi(up.data, up.len) * 1000
-                        <= ngx_current_msec - hub->lost + 1000;
+        seconds = ngx_atoi(up.data, up.len);
+
+        hub->young = hub->lost && usec && seconds != NGX_ERROR
+                     && usec / 1000 + 1000
+                        >= (off_t) hub->lost + 1000 * (off_t) seconds;
 
         ngx_http_delta_epoch_ask(hub);
     }
@@ -367,6 +371,7 @@ ngx_http_delta_epoch_reply(void *data, redisReply *reply)
         /* times of before belong to the other epoch */
 
         hub->safe = 0;
+        ngx_http_delta_epoch_times(hub);
 
         for (q = ngx_queue_head(&hub->sessions);
              q != ngx_queue_sentinel(&hub->sessions);
@@ -515,9 +520,7 @@ ngx_http_delta_epoch_tick_reply(void *data, redisReply *reply)
 static ngx_int_t
 ngx_http_delta_epoch_clock(ngx_http_delta_hub_t *hub, uint64_t ms)
 {
-    uint64_t                   asked, back;
-    ngx_rbtree_node_t         *node;
-    ngx_http_delta_channel_t  *channel;
+    uint64_t  asked, back;
 
     asked = hub->asked;
     hub->asked = 0;
@@ -541,8 +544,22 @@ ngx_http_delta_epoch_clock(ngx_http_delta_hub_t *hub, uint64_t ms)
     hub->heard_at = ms;
     hub->safe = 0;
 
+    ngx_http_delta_epoch_times(hub);
+
+    return NGX_DECLINED;
+}
+
+
+/* No channel can be read from a time of before. */
+
+static void
+ngx_http_delta_epoch_times(ngx_http_delta_hub_t *hub)
+{
+    ngx_rbtree_node_t         *node;
+    ngx_http_delta_channel_t  *channel;
+
     if (hub->channels.root == hub->channels.sentinel) {
-        return NGX_DECLINED;
+        return;
     }
 
     for (node = ngx_rbtree_min(hub->channels.root, hub->channels.sentinel);
@@ -552,8 +569,6 @@ ngx_http_delta_epoch_clock(ngx_http_delta_hub_t *hub, uint64_t ms)
         channel = (ngx_http_delta_channel_t *) node;
         channel->since = 0;
     }
-
-    return NGX_DECLINED;
 }
 
 

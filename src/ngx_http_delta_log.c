@@ -38,6 +38,7 @@ ngx_http_delta_log_read(ngx_http_delta_channel_t *channel,
     reading->next = *after;
     reading->keep = channel->keep;
     reading->steps = channel->hub->steps;
+    reading->epoch = channel->hub->epoch;
     reading->exact = exact;
     reading->backwards = backwards;
     reading->reader = reader;
@@ -274,7 +275,7 @@ ngx_http_delta_log_prove(ngx_http_delta_reading_t *reading, redisReply *reply)
                       reply->element[0]->len);
 
     if (reading->steps != hub->steps
-        || (hub->epoch && (off_t) hub->epoch != epoch))
+        || (reading->epoch && (off_t) reading->epoch != epoch))
     {
         /* the clock was set back, or the logs are not those of before */
         return NGX_ERROR;

@@ -43,7 +43,8 @@ struct ngx_http_delta_reading_s {
     delta_position_t               oldest;  /* backwards: what was read, */
     delta_position_t               before;  /* and what it names before it */
     uint64_t                       keep;    /* ms that the log goes back */
-    ngx_uint_t                     steps;   /* of the hub, at the start */
+    uint64_t                       epoch;   /* of the hub, at the start */
+    ngx_uint_t                     steps;   /* the same */
     const ngx_http_delta_reader_t *reader;
     void                          *data;    /* NULL: nobody cares any more */
 

@@ -154,6 +154,13 @@ ngx_http_delta_repair_read(ngx_http_delta_repair_t *repair)
     channel = repair->channel;
     after = channel->last;
 
+    if (!channel->known && channel->since == 0) {
+        /* no place and no time: whoever fetches anew gets all that is logged */
+        ngx_http_delta_repair_gap(repair);
+        ngx_http_delta_repair_done(repair, NGX_OK);
+        return;
+    }
+
     if (!channel->known) {
         after.ms = channel->since > NGX_HTTP_DELTA_OVERLAP
                    ? channel->since - NGX_HTTP_DELTA_OVERLAP : 0;

@@ -257,9 +257,18 @@ ngx_http_delta_resume_named(ngx_http_delta_hub_t *hub)
     {
         s = ngx_queue_data(q, ngx_http_delta_session_t, queue);
 
-        if (s->state == NGX_HTTP_DELTA_REPLAYING && s->resume
-            && s->resume->waits)
+        if (s->state != NGX_HTTP_DELTA_REPLAYING || s->resume == NULL) {
+            continue;
+        }
+
+        if (s->resume->waits) {
+            ngx_http_delta_resume_start(s);
+
+        } else if (s->resume->cursor
+                   && s->resume->since.epoch != hub->epoch)
         {
+            /* it was good when it was looked at */
+            ngx_http_delta_replay_restart(s);
             ngx_http_delta_resume_start(s);
         }
     }
