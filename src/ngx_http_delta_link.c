@@ -695,9 +695,9 @@ ngx_http_delta_link_send(ngx_http_delta_link_t *link, u_char *last)
 
 
 void
-ngx_http_delta_link_move(ngx_http_delta_link_t *link)
+ngx_http_delta_link_renew(ngx_http_delta_link_t *link, const char *why)
 {
-    ngx_http_delta_link_lost(link, 0, "the other link is elsewhere");
+    ngx_http_delta_link_lost(link, 0, why);
 }
 
 

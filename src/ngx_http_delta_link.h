@@ -29,8 +29,8 @@ void ngx_http_delta_link_open(ngx_http_delta_link_t *link);
 /* Calls none of the functions. */
 void ngx_http_delta_link_close(ngx_http_delta_link_t *link);
 
-/* Breaks it, to be connected anew: the other has found another address. */
-void ngx_http_delta_link_move(ngx_http_delta_link_t *link);
+/* Breaks it, to be connected anew. */
+void ngx_http_delta_link_renew(ngx_http_delta_link_t *link, const char *why);
 
 #define ngx_http_delta_link_other(link)                                       \
     ((link)->pubsub ? &(link)->hub->command : &(link)->hub->pubsub)

@@ -360,7 +360,8 @@ ngx_http_delta_publish_send(ngx_http_request_t *r, delta_post_t *posts,
         /* out of memory: no transaction may stay open */
 
         if (n > 1) {
-            ngx_http_delta_link_move(&hub->command);
+            ngx_http_delta_link_renew(&hub->command,
+                                      "a transaction was not ended");
         }
 
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

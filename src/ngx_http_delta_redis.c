@@ -167,7 +167,7 @@ ngx_http_delta_redis_up(void *data, redisReply *reply)
     other = ngx_http_delta_link_other(link);
 
     if (other->ready && !ngx_http_delta_link_same(&link->addr, &other->addr)) {
-        ngx_http_delta_link_move(other);
+        ngx_http_delta_link_renew(other, "the other link is elsewhere");
     }
 
     link->ready = 1;
@@ -395,14 +395,19 @@ ngx_http_delta_redis_command(ngx_http_delta_link_t *link,
 static void
 ngx_http_delta_redis_down(ngx_http_delta_link_t *link, ngx_uint_t was_ready)
 {
-    ngx_http_delta_hub_t  *hub;
-
-    hub = link->hub;
+    ngx_http_delta_link_t  *other;
 
     ngx_http_delta_redis_forget(link);
 
-    if (was_ready && (link->pubsub ? &hub->command : &hub->pubsub)->ready) {
-        hub->link_down(hub);
+    other = ngx_http_delta_link_other(link);
+
+    if (was_ready && other->ready) {
+
+        /* what was asked there was asked while events could be heard */
+
+        ngx_http_delta_link_renew(other, "the other link is down");
+
+        link->hub->link_down(link->hub);
     }
 }
 

@@ -203,7 +203,7 @@ sub redis {
         $reply = eval {
             Delta::Redis->new($self->{t}{redis_port})->command(@command);
         };
-        die $@ if $@ && $@ !~ /LOADING/;
+        die $@ if $@ && $@ !~ /LOADING|refused/;
         return !$@;
     }) or die 'Redis is loading for ever';
 
