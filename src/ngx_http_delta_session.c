@@ -10,6 +10,7 @@
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_event.h"
+#include "ngx_http_delta_grant.h"
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_queue.h"
@@ -37,8 +38,6 @@ typedef struct {
 
 static ngx_int_t ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
     ngx_http_request_t *r);
-static ngx_int_t ngx_http_delta_session_grants(ngx_http_delta_session_t *s,
-    ngx_http_delta_ctx_t *ctx);
 static void ngx_http_delta_session_cleanup(void *data);
 static void ngx_http_delta_session_destroy(void *data);
 static void ngx_http_delta_session_leave(ngx_http_delta_session_t *s);
@@ -149,7 +148,7 @@ ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
     ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
     worker = s->hub->worker;
 
-    if (ngx_http_delta_session_grants(s, ctx) != NGX_OK) {
+    if (ngx_http_delta_grant_copy(s, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -184,57 +183,6 @@ ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
 
     ngx_http_delta_metric(worker, OPENED, 1);
     ngx_http_delta_metric_at(worker, ngx_http_delta_session_gauge(s), 1);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_delta_session_grants(ngx_http_delta_session_t *s,
-    ngx_http_delta_ctx_t *ctx)
-{
-    u_char                  *p;
-    size_t                   len;
-    ngx_uint_t               i, k;
-    ngx_str_t               *from, *to;
-    ngx_http_delta_grant_t  *grant;
-
-    len = ctx->user.len;
-
-    for (i = 0; i < ctx->ngrants; i++) {
-        grant = &ctx->grants[i];
-        len += grant->channel.len + grant->from.len + grant->in.len;
-    }
-
-    s->ngrants = ctx->ngrants;
-    s->grants = ngx_pcalloc(s->pool,
-                            s->ngrants * sizeof(ngx_http_delta_grant_t));
-    p = ngx_pnalloc(s->pool, len);
-
-    if (s->grants == NULL || p == NULL) {
-        return NGX_ERROR;
-    }
-
-    s->user.data = p;
-    s->user.len = ctx->user.len;
-    p = ngx_cpymem(p, ctx->user.data, ctx->user.len);
-
-    for (i = 0; i < s->ngrants; i++) {
-        s->grants[i].on_request = ctx->grants[i].on_request;
-        s->grants[i].own = ctx->grants[i].own;
-
-        for (k = 0; k < 3; k++) {
-            from = &(&ctx->grants[i].channel)[k];
-            to = &(&s->grants[i].channel)[k];
-
-            to->data = p;
-            to->len = from->len;
-
-            if (from->len) {
-                p = ngx_cpymem(p, from->data, from->len);
-            }
-        }
-    }
 
     return NGX_OK;
 }

@@ -29,7 +29,7 @@ my %level = (
     auth => 3, queue => 3, origin => 4,
     session => 4, stream => 4,
     resume => 4, replay => 4, say => 4, membership => 4, command => 4,
-    sets => 4, keep => 4,
+    sets => 4, keep => 4, grant => 4,
     control => 4, wheel => 4,
     sse => 5, ws => 5,
     handler => 6, health => 6, publish => 6, world => 6, conf => 6,
