@@ -150,7 +150,7 @@ sub rest {
                    { content => 'one' });
 
     is($made->status, 201, 'an intention');
-    like($made->header('delta-cursor'), qr/^\d+-\d+$/, 'is published');
+    ok(wait_for(sub { logged() == 1 }), 'is published');
     is_deeply([ sort keys %{ $made->json } ],
               [ sort qw(id space_id author_id content created_at changed_at) ],
               'what it is');
@@ -176,6 +176,7 @@ sub rest {
                 token => $t->token('ada'))->status, 404,
        'clients cannot ask as nginx does');
 
+    wait_for(sub { logged() == 3 });
     my @events = map { json_decode($_->[1][3]) }
         @{ $t->redis('XRANGE', "delta:{space:$space}", '-', '+') };
 
@@ -185,6 +186,11 @@ sub rest {
                       [ map { scalar @{ $d->{$_} } }
                         qw(created updated deleted) ] } @events ],
               [ [ 1, 0, 0 ], [ 0, 1, 0 ], [ 0, 0, 1 ] ], 'one of each kind');
+}
+
+
+sub logged {
+    return $t->redis('XLEN', "delta:{space:$space}");
 }
 
 
