@@ -72,6 +72,7 @@ unprovable_1_5();
 backfill_1_6();
 backfill_race_1_6();
 backfill_fails_1_6();
+emptied_1_5();
 
 done_testing;
 
@@ -482,4 +483,23 @@ sub backfill_fails_1_6 {
     is(scalar @{ backed('bad')->read_json->{created} }, 40, 'a long one');
     like($t->http(GET => '/metrics')->body,
          qr/delta_refused_total\{reason="backfill"\} [1-9]/, 'counted');
+}
+
+
+# An empty log proves nothing behind a time of before.
+
+sub emptied_1_5 {
+    my $seen = created(8, 'seen');
+    created(8, 'unseen');
+
+    sleep 1.1;
+    $t->redis('FLUSHALL');
+    $t->redis(qw(SADD user:ben:spaces), 8);
+    $t->stop_nginx;
+    $t->start_nginx;
+    wait_for(sub { $t->redis('EXISTS', 'delta:epoch') });
+    wait_for(sub { $t->http(GET => '/metrics')->body =~ /delta_redis_up 1/ });
+
+    is(stream(8, timestamp($seen))->read_json->{type}, 'resync',
+       'Redis has lost all: resync');
 }
