@@ -293,7 +293,7 @@ ngx_http_delta_resume_start(ngx_http_delta_session_t *s)
         return;
     }
 
-    if (!s->welcomed) {
+    if (!s->welcomed && s->stream == NULL) {
         s->cursor = ngx_http_delta_resume_floor(s);
     }
 
@@ -358,7 +358,7 @@ ngx_http_delta_resume_channel(ngx_http_delta_session_t *s, ngx_uint_t sub)
 uint64_t
 ngx_http_delta_resume_floor(ngx_http_delta_session_t *s)
 {
-    if (s->resume == NULL) {
+    if (s->resume == NULL || s->stream) {
         return ngx_http_delta_window_floor(s->hub, s->hub->safe);
     }
 

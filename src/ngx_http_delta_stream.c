@@ -13,7 +13,6 @@
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_say.h"
 #include "ngx_http_delta_session.h"
-#include "ngx_http_delta_window.h"
 #include "core/delta_space.h"
 #include "core/delta_sse.h"
 
@@ -610,7 +609,6 @@ void
 ngx_http_delta_stream_ready(ngx_http_delta_session_t *s)
 {
     ngx_str_t                 none = ngx_string("{}");
-    delta_position_t          place, safe;
     ngx_http_delta_stream_t  *stream;
 
     stream = s->stream;
@@ -627,18 +625,8 @@ ngx_http_delta_stream_ready(ngx_http_delta_session_t *s)
 
     } else if (s->out.count == 0) {
 
-        /* nothing has come until now: the next time need not ask from there */
-
-        place = stream->place;
-        safe.ms = ngx_http_delta_window_floor(s->hub, s->hub->safe);
-        safe.ms -= (safe.ms != 0);
-        safe.seq = NGX_HTTP_DELTA_STREAM_SEQ;
-
-        if (delta_position_compare(safe, place) > 0) {
-            place = safe;
-        }
-
-        ngx_http_delta_stream_tell(s, "space_delta", &none, place);
+        ngx_http_delta_stream_tell(s, "space_delta", &none,
+                                   ngx_http_delta_stream_place(s));
         return;
 
     } else {
@@ -650,6 +638,11 @@ ngx_http_delta_stream_ready(ngx_http_delta_session_t *s)
     }
 }
 
+
+/*
+ * The cursor is that of when it attached: what is newer may be parked, or on
+ * its way by pub/sub, although the log has it.
+ */
 
 delta_position_t
 ngx_http_delta_stream_place(ngx_http_delta_session_t *s)

@@ -545,5 +545,6 @@ sub settled {
         $count{"$_->{id} $_->{content}"}-- for @{ list() };
         return !grep { $_ } values %count;
     }, 20), 'it ends with what the backend has')
-        or diag(map { "$_: $count{$_}\n" } grep { $count{$_} } sort keys %count);
+        or diag(map { "$_: $count{$_}\n" }
+                grep { $count{$_} } sort keys %count);
 }
