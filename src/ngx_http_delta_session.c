@@ -621,7 +621,6 @@ ngx_http_delta_session_deliver(ngx_http_delta_session_t *s, ngx_uint_t sub,
             ngx_http_delta_session_deliver(s, sub, sifted);
             ngx_http_delta_event_release(sifted);
         }
-
         return;
     }
 

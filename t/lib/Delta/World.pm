@@ -135,6 +135,8 @@ sub range {
 }
 
 
+# 404: Redis came back empty, and the world has not ticked yet.
+
 sub get {
     my ($self, $path) = @_;
 
@@ -142,7 +144,7 @@ sub get {
 
     wait_for(sub {
         $answer = $self->{t}->http(GET => $path);
-        return $answer && $answer->status != 503;
+        return $answer && $answer->status !~ /^(?:404|503)$/;
     }, 20);
 
     die "$path: ", $answer ? $answer->status : 'no answer', "\n"
