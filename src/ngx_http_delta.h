@@ -41,6 +41,8 @@ typedef struct ngx_http_delta_sets_s     ngx_http_delta_sets_t;
 typedef struct ngx_http_delta_stream_s   ngx_http_delta_stream_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
 typedef struct ngx_http_delta_contract_s  ngx_http_delta_contract_t;
+typedef struct ngx_http_delta_state_s    ngx_http_delta_state_t;
+typedef struct ngx_http_delta_lease_s    ngx_http_delta_lease_t;
 
 struct redisReply;
 struct redisReader;
@@ -50,6 +52,7 @@ struct redisReader;
 
 #define NGX_HTTP_DELTA_MAX_RULES  32
 #define NGX_HTTP_DELTA_REPLAY     256       /* default of replay= */
+#define NGX_HTTP_DELTA_RESUME   60000     /* ms a session can be resumed */
 #define NGX_HTTP_DELTA_OVERLAP  2000        /* ms read again before a time */
 #define NGX_HTTP_DELTA_SPREAD   5000        /* ms, of those told to refetch */
 #define NGX_HTTP_DELTA_KEEP          3600000    /* of keep=, ms */
@@ -69,6 +72,7 @@ typedef struct {
     ngx_str_t                    prefix;    /* of every channel, may be empty */
     ngx_msec_t                   connect_timeout;
     ngx_msec_t                   read_timeout;
+    ngx_msec_t                   presence;  /* least refresh=, 0: none */
     ngx_uint_t                   index;     /* of the worker's hub */
 } ngx_http_delta_redis_conf_t;
 
@@ -180,6 +184,9 @@ typedef struct {
     time_t                       heartbeat; /* seconds, 0: off */
     ngx_uint_t                   missed;
     time_t                       drain;     /* seconds */
+    ngx_msec_t                   presence_ttl;      /* 0: off */
+    ngx_msec_t                   presence_refresh;
+    ngx_msec_t                   resume_window;
     ngx_msec_t                   resume_overlap;
     ngx_msec_t                   resume_spread;
     size_t                       queue_bytes;
@@ -285,6 +292,12 @@ struct ngx_http_delta_hub_s {
     ngx_uint_t                   nchannels;
     ngx_rbtree_key_t             audited;   /* the next of them */
     ngx_queue_t                  windows;   /* that hold events, oldest first */
+    ngx_queue_t                  leases;    /* next to be refreshed first */
+    ngx_queue_t                  leaving;   /* of sessions that are over */
+    ngx_event_t                  lease_timer;
+    ngx_uint_t                   lease_last;    /* ticks since we exit */
+    ngx_msec_t                   sweep;     /* not before */
+    ngx_uint_t                   sweeping;
     uint64_t                     lost;      /* heard_at when it was lost */
     ngx_msec_t                   started;   /* when it first came up */
     u_char                       run_id[40];
@@ -306,6 +319,7 @@ struct ngx_http_delta_hub_s {
                                      ngx_http_delta_event_t *event);
     void                       (*unproven)(ngx_http_delta_channel_t *channel);
     void                       (*named)(ngx_http_delta_hub_t *hub);
+    void                       (*stated)(ngx_http_delta_channel_t *channel);
 
     unsigned                     canary:1;  /* has come since link up */
     unsigned                     known_run:1;
@@ -331,6 +345,7 @@ typedef struct {
     unsigned                     requested:1;
     unsigned                     listed:1;  /* seen by the running load */
     unsigned                     behind:1;  /* gets its events by a replay */
+    unsigned                     synced:1;  /* presence: was told of it */
 } ngx_http_delta_sub_t;
 
 struct ngx_http_delta_channel_s {
@@ -355,6 +370,7 @@ struct ngx_http_delta_channel_s {
     ngx_http_delta_repair_t     *repair;    /* the log is being read */
     ngx_http_delta_history_t    *history;   /* newest events, or NULL */
     ngx_http_delta_window_t     *window;    /* open, or NULL */
+    ngx_http_delta_state_t      *state;     /* of presence, or NULL */
 
     unsigned                     sent:1;    /* SUBSCRIBE is on its way */
     unsigned                     active:1;  /* and acknowledged */
@@ -468,6 +484,7 @@ struct ngx_http_delta_session_s {
     ngx_http_delta_stream_t     *stream;    /* of delta_envelope space */
     ngx_queue_t                  replays;   /* ngx_http_delta_replay_t */
     ngx_uint_t                   pending;   /* of them */
+    ngx_http_delta_lease_t      *lease;     /* or NULL */
     uint64_t                     cursor;    /* ms; holds while not live */
     uint64_t                     told;      /* sse: the last one, in ms */
     time_t                       fell;      /* behind, last time */
@@ -501,6 +518,8 @@ struct ngx_http_delta_session_s {
     unsigned                     close_sent:1;
     unsigned                     close_received:1;
     unsigned                     control:1; /* has its control channel */
+    unsigned                     unsynced:1;    /* some presence is owed */
+    unsigned                     final:1;   /* nobody comes back to it */
     unsigned                     ended:1;
 };
 

@@ -54,6 +54,7 @@ ngx_http_delta_audit(ngx_http_delta_hub_t *hub)
         hub->audited = channel->sn.node.key;
 
         if (channel->active && channel->nmembers && !channel->broken
+            && channel->state == NULL
             && (!channel->known
                 || channel->last.ms + NGX_HTTP_DELTA_AUDIT_QUIET
                    < hub->heard_at)

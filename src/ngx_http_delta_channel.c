@@ -12,6 +12,7 @@
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_repair.h"
+#include "ngx_http_delta_state.h"
 #include "ngx_http_delta_window.h"
 #include "core/delta_name.h"
 
@@ -155,6 +156,7 @@ ngx_http_delta_channel_create(ngx_http_delta_hub_t *hub, ngx_str_t *key)
     channel->control = ngx_http_delta_channel_control(&channel->name);
 
     ngx_http_delta_channel_configure(channel);
+    ngx_http_delta_state_create(channel);
 
     ngx_rbtree_insert(&hub->channels, &channel->sn.node);
     hub->nchannels++;
@@ -236,6 +238,7 @@ ngx_http_delta_channel_free(ngx_http_delta_channel_t *channel)
     ngx_http_delta_repair_forget(channel);
     ngx_http_delta_window_free(channel);
     ngx_http_delta_history_free(channel);
+    ngx_http_delta_state_free(channel);
     ngx_rbtree_delete(&hub->channels, &channel->sn.node);
     hub->nchannels--;
     ngx_http_delta_metric(hub->worker, CHANNELS, -1);
@@ -289,6 +292,7 @@ ngx_http_delta_channel_join(ngx_http_delta_session_t *s, ngx_str_t *name,
     sub->requested = 0;
     sub->listed = 1;
     sub->behind = 0;
+    sub->synced = 0;
 
     channel->members[channel->nmembers].session = s;
     channel->members[channel->nmembers].index = s->nsubs;
@@ -496,7 +500,10 @@ ngx_http_delta_channel_down(ngx_http_delta_hub_t *hub)
         ngx_http_delta_window_flush(channel);
         ngx_http_delta_history_down(channel);
 
-        if (channel->nmembers == 0) {
+        if (channel->state) {
+            ngx_http_delta_state_down(channel);
+
+        } else if (channel->nmembers == 0) {
             ngx_http_delta_channel_forget(channel);
 
         } else if (channel->active) {
@@ -565,6 +572,10 @@ ngx_http_delta_channel_subscribed(ngx_http_delta_hub_t *hub, ngx_str_t *key)
     channel->active = 1;
     channel->acked = ngx_http_delta_epoch_time(hub);
 
+    if (channel->state) {
+        ngx_http_delta_state_read(channel);
+    }
+
     if (channel->broken) {
         ngx_http_delta_repair(channel);
     }
@@ -604,6 +615,12 @@ ngx_http_delta_channel_message(ngx_http_delta_hub_t *hub, ngx_str_t *key,
 
     if (channel->nmembers) {
         ngx_http_delta_metric(hub->worker, RECEIVED, 1);
+    }
+
+    if (channel->state
+        && ngx_http_delta_state_message(channel, payload) == NGX_OK)
+    {
+        return;
     }
 
     rc = ngx_http_delta_channel_split(payload, &id, &previous, &json);

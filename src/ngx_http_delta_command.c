@@ -13,6 +13,7 @@
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_say.h"
 #include "ngx_http_delta_session.h"
+#include "ngx_http_delta_status.h"
 #include "ngx_http_delta_wheel.h"
 #include "core/delta_command.h"
 
@@ -151,8 +152,25 @@ static void
 ngx_http_delta_command_status(ngx_http_delta_session_t *s,
     delta_command_t *command, ngx_str_t *ref)
 {
-    ngx_http_delta_say_error(s, "no_presence",
-                                 "This gateway keeps no presence.", ref);
+    ngx_int_t  rc;
+    ngx_str_t  status, project;
+
+    status.data = (u_char *) command->status.data;
+    status.len = command->status.len;
+    project.data = (u_char *) command->project.data;
+    project.len = command->project.len;
+
+    rc = ngx_http_delta_status(s, &status, &project);
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_delta_say_error(s, "no_presence",
+                                     "This gateway keeps no presence.", ref);
+
+    } else if (rc == NGX_ABORT) {
+        ngx_http_delta_say_error(s, "bad_status",
+                                     "A status is 1 to 64 bytes of text, "
+                                     "other than offline.", ref);
+    }
 }
 
 

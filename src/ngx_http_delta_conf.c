@@ -10,6 +10,7 @@
 
 #define NGX_HTTP_DELTA_MAX_DRAIN   3600     /* seconds */
 #define NGX_HTTP_DELTA_MAX_RESUME  60000    /* ms */
+#define NGX_HTTP_DELTA_MAX_WINDOW  3600000
 #define NGX_HTTP_DELTA_MAX_SPREAD  3600
 #define NGX_HTTP_DELTA_MAX_SIZE  (16 * 1024 * 1024)
 
@@ -404,7 +405,8 @@ ngx_http_delta_conf_resume(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t                  i;
     ngx_http_delta_loc_conf_t  *dlcf = conf;
 
-    if (dlcf->resume_overlap != NGX_CONF_UNSET_MSEC
+    if (dlcf->resume_window != NGX_CONF_UNSET_MSEC
+        || dlcf->resume_overlap != NGX_CONF_UNSET_MSEC
         || dlcf->resume_spread != NGX_CONF_UNSET_MSEC)
     {
         return "is duplicate";
@@ -436,8 +438,19 @@ ngx_http_delta_conf_resume(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             }
         }
 
+        if (i == 1) {
+            n = ngx_parse_time(&value[i], 0);
+
+            if (n != NGX_ERROR && n >= 1000 && n <= NGX_HTTP_DELTA_MAX_WINDOW)
+            {
+                dlcf->resume_window = n;
+                continue;
+            }
+        }
+
         return ngx_http_delta_conf_invalid(cf, cmd, &value[i],
-                                           "it takes overlap=time and "
+                                           "it takes a time from 1s to 1h, "
+                                           "then overlap=time and "
                                            "spread=time, each up to 1m");
     }
 

@@ -50,6 +50,8 @@ char *ngx_http_delta_conf_drain(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_resume(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_delta_conf_presence(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_delta_conf_queue(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_delta_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -75,6 +77,14 @@ char *ngx_http_delta_conf_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
  * same word.  They begin at that argument.
  */
 char *ngx_http_delta_conf_once(ngx_conf_t *cf, ngx_uint_t first);
+
+/* Merges delta_presence and delta_resume. */
+void ngx_http_delta_conf_presence_merge(ngx_http_delta_loc_conf_t *prev,
+    ngx_http_delta_loc_conf_t *conf);
+
+/* What presence needs of the other directives of its gateway. */
+char *ngx_http_delta_conf_presence_check(ngx_conf_t *cf,
+    ngx_http_delta_loc_conf_t *conf);
 
 /* The file:line that is being read; NULL data: out of memory. */
 ngx_str_t ngx_http_delta_conf_place(ngx_conf_t *cf);

@@ -361,6 +361,10 @@ ngx_http_delta_conf_check(ngx_conf_t *cf, ngx_http_delta_loc_conf_t *conf)
         return NGX_CONF_OK;
     }
 
+    if (ngx_http_delta_conf_presence_check(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     mcf->max_command = ngx_max(mcf->max_command, conf->max_command);
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

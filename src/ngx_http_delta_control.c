@@ -6,8 +6,10 @@
 
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_lease.h"
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_presence.h"
 #include "ngx_http_delta_queue.h"
 #include "ngx_http_delta_replay.h"
 #include "ngx_http_delta_say.h"
@@ -43,6 +45,11 @@ ngx_http_delta_control_event(ngx_http_delta_channel_t *channel,
     delta_json_t               d, value;
     size_t                     pos;
     ngx_http_delta_session_t  *s;
+
+    if (delta_str_eq(event->t, "replaced")) {
+        ngx_http_delta_lease_fence(channel, event);
+        return;
+    }
 
     name.len = 0;
     name.data = NULL;
@@ -233,6 +240,7 @@ ngx_http_delta_control_subscribed(ngx_http_delta_session_t *s,
             - buf;
 
     ngx_http_delta_session_send(s, "subscribed", &d);
+    ngx_http_delta_presence_joined(s, channel);
 }
 
 

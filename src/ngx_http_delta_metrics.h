@@ -41,6 +41,8 @@
     X(CLOSED_RATE, 0, "delta_sessions_closed_total{by=\"rate\"}", NULL)       \
     X(CLOSED_EXPIRED, 0, "delta_sessions_closed_total{by=\"expired\"}", NULL) \
     X(CLOSED_REVOKED, 0, "delta_sessions_closed_total{by=\"revoked\"}", NULL) \
+    X(CLOSED_REPLACED, 0, "delta_sessions_closed_total{by=\"replaced\"}",     \
+      NULL)                                                                   \
     X(CLOSED_LOGOUT, 0, "delta_sessions_closed_total{by=\"logout\"}", NULL)   \
     X(CLOSED_INTERNAL, 0, "delta_sessions_closed_total{by=\"internal\"}",     \
       NULL)                                                                   \
@@ -114,6 +116,20 @@
     X(RESUMES_COMPLETE, 0, "delta_resumes_total{result=\"complete\"}",        \
       "Sessions that came back, by how they were caught up.")                 \
     X(RESUMES_RESYNC, 0, "delta_resumes_total{result=\"resync\"}", NULL)      \
+    X(TOKENS_RESUMED, 0, "delta_resume_tokens_total{result=\"resumed\"}",     \
+      "Resume tokens, by what became of them.")                               \
+    X(TOKENS_REFUSED, 0, "delta_resume_tokens_total{result=\"refused\"}",     \
+      NULL)                                                                   \
+    X(LEASES, 1, "delta_leases", "Leases of sessions, for presence.")         \
+    X(LEASES_GONE, 0, "delta_leases_lost_total{reason=\"gone\"}",             \
+      "Leases that Redis did not have any more, or refused.")                 \
+    X(LEASES_FAILED, 0, "delta_leases_lost_total{reason=\"refused\"}", NULL)  \
+    X(REFRESHES, 0, "delta_lease_refreshes_total",                            \
+      "Batches in which leases were refreshed.")                              \
+    X(SWEPT, 0, "delta_leases_swept_total",                                   \
+      "Users whose leases were looked at, as one may be due.")                \
+    X(PRESENCE_READS, 0, "delta_presence_reads_total",                        \
+      "Users whose presence was read.")                                       \
     X(HISTORY_HITS, 0, "delta_catchups_total{from=\"memory\"}",               \
       "Channels of sessions that came back, by where they were read.")        \
     X(HISTORY_READS, 0, "delta_catchups_total{from=\"redis\"}", NULL)         \

@@ -170,8 +170,15 @@ static ngx_command_t  ngx_http_delta_directives[] = {
       NULL },
 
     { ngx_string("delta_resume"),
-      NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE12,
+      NGX_HTTP_DELTA_ANY|NGX_CONF_TAKE123,
       ngx_http_delta_conf_resume,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("delta_presence"),
+      NGX_HTTP_DELTA_ANY|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
+      ngx_http_delta_conf_presence,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -422,6 +429,8 @@ ngx_http_delta_create_loc_conf(ngx_conf_t *cf)
     conf->heartbeat = NGX_CONF_UNSET;
     conf->missed = 2;
     conf->drain = NGX_CONF_UNSET;
+    conf->presence_ttl = NGX_CONF_UNSET_MSEC;
+    conf->resume_window = NGX_CONF_UNSET_MSEC;
     conf->resume_overlap = NGX_CONF_UNSET_MSEC;
     conf->resume_spread = NGX_CONF_UNSET_MSEC;
     conf->queue_bytes = NGX_CONF_UNSET_SIZE;
@@ -481,15 +490,7 @@ ngx_http_delta_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_sec_value(conf->heartbeat, prev->heartbeat, 30);
     ngx_conf_merge_sec_value(conf->drain, prev->drain, 10);
 
-    if (conf->resume_overlap == NGX_CONF_UNSET_MSEC
-        && conf->resume_spread == NGX_CONF_UNSET_MSEC)
-    {
-        conf->resume_overlap = prev->resume_overlap;
-        conf->resume_spread = prev->resume_spread;
-    }
-
-    ngx_conf_init_msec_value(conf->resume_overlap, NGX_HTTP_DELTA_OVERLAP);
-    ngx_conf_init_msec_value(conf->resume_spread, NGX_HTTP_DELTA_SPREAD);
+    ngx_http_delta_conf_presence_merge(prev, conf);
 
     /* one directive each: what it leaves out has its default */
 

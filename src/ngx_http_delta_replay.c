@@ -9,6 +9,7 @@
 #include "ngx_http_delta_event.h"
 #include "ngx_http_delta_history.h"
 #include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_presence.h"
 #include "ngx_http_delta_queue.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_resume.h"
@@ -189,6 +190,11 @@ ngx_http_delta_replay_owe(ngx_http_delta_session_t *s,
     uint64_t                   ms;
     ngx_uint_t                 created;
     ngx_http_delta_replay_t   *replay;
+
+    if (event->channel->state && event->position.ms == 0) {
+        ngx_http_delta_presence_owe(s, event->channel);
+        return;
+    }
 
     /* what a resync says from now on must not promise this event */
 

@@ -307,6 +307,7 @@ ngx_http_delta_resume_start(ngx_http_delta_session_t *s)
     for (i = 0; i < s->nsubs; i++) {
 
         if (!s->subs[i].channel->control
+            && s->subs[i].channel->state == NULL
             && ngx_http_delta_resume_channel(s, i) != NGX_OK)
         {
             ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);

@@ -5,11 +5,15 @@
 
 
 #include "ngx_http_delta_say.h"
+#include "ngx_http_delta_control.h"
+#include "ngx_http_delta_lease.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_queue.h"
+#include "ngx_http_delta_replay.h"
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_session.h"
 #include "ngx_http_delta_stream.h"
+#include "ngx_http_delta_window.h"
 #include "core/delta_json.h"
 #include "core/delta_name.h"
 
@@ -28,6 +32,25 @@ static const struct {
 };
 
 
+static void ngx_http_delta_say_resumed(ngx_http_delta_session_t *s);
+
+
+void
+ngx_http_delta_say_first(ngx_http_delta_session_t *s, const char *t,
+    ngx_str_t *d)
+{
+    uint32_t  n;
+
+    n = s->out.count;
+
+    ngx_http_delta_session_send(s, t, d);
+
+    if (s->out.count > n) {
+        ngx_http_delta_queue_to_front(s);
+    }
+}
+
+
 void
 ngx_http_delta_say_ready(ngx_http_delta_session_t *s)
 {
@@ -41,7 +64,12 @@ ngx_http_delta_say_ready(ngx_http_delta_session_t *s)
         return;
     }
 
-    len = 128 + 6 * s->user.len + s->id.len + DELTA_CURSOR_LEN;
+    if (ngx_http_delta_lease_resumed(s)) {
+        ngx_http_delta_say_resumed(s);
+    }
+
+    len = 128 + 6 * s->user.len + s->id.len + DELTA_CURSOR_LEN
+          + NGX_HTTP_DELTA_LEASE_TEXT;
 
     for (i = 0; i < s->nsubs; i++) {
         len += s->subs[i].channel->name.len + 3;
@@ -57,6 +85,7 @@ ngx_http_delta_say_ready(ngx_http_delta_session_t *s)
     p += delta_json_quote((char *) p, (char *) s->user.data, s->user.len);
     p = ngx_sprintf(p, ",\"session_id\":\"%V\",\"heartbeat_ms\":%T",
                     &s->id, s->conf->heartbeat * 1000);
+    p = ngx_http_delta_lease_member(s, p);
     p = ngx_http_delta_resume_member(s, p, s->cursor);
     p = ngx_sprintf(p, ",\"channels\":[");
 
@@ -73,13 +102,33 @@ ngx_http_delta_say_ready(ngx_http_delta_session_t *s)
 
     d.len = p - d.data;
 
-    ngx_http_delta_session_send(s, "ready", &d);
+    ngx_http_delta_say_first(s, "ready", &d);
 
     ngx_free(d.data);
+}
 
-    if (s->out.count) {
-        ngx_http_delta_queue_to_front(s);
+
+/* What is queued so far is what was missed, and the gateway's own words. */
+
+static void
+ngx_http_delta_say_resumed(ngx_http_delta_session_t *s)
+{
+    u_char                  buf[NGX_INT_T_LEN + 16];
+    ngx_str_t               d;
+    ngx_uint_t              i, n;
+    ngx_http_delta_ring_t  *ring;
+
+    ring = &s->out;
+
+    for (i = 0, n = 0; i < ring->count; i++) {
+        n += (ring->entries[(ring->head + i) & (ring->size - 1)].event->channel
+              != NULL);
     }
+
+    d.data = buf;
+    d.len = ngx_sprintf(buf, "{\"replayed\":%ui}", n) - buf;
+
+    ngx_http_delta_say_first(s, "resumed", &d);
 }
 
 
@@ -149,4 +198,28 @@ ngx_http_delta_say_resync(ngx_http_delta_session_t *s, ngx_str_t *channel,
     }
 
     ngx_http_delta_session_send(s, "resync", &d);
+}
+
+
+void
+ngx_http_delta_say_unproven(ngx_http_delta_channel_t *channel)
+{
+    ngx_uint_t                 i;
+    ngx_http_delta_session_t  *s;
+
+    /* what is held is older than the state that is fetched */
+
+    ngx_http_delta_window_flush(channel);
+
+    for (i = 0; i < channel->nmembers; i++) {
+        s = channel->members[i].session;
+
+        if (channel->control) {
+            ngx_http_delta_control_lost(s);
+
+        } else if (s->welcomed || ngx_http_delta_replay_done(s, channel)) {
+            ngx_http_delta_say_resync(s, &channel->name,
+                                      NGX_HTTP_DELTA_RESYNC_GAP);
+        }
+    }
 }

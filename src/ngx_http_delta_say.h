@@ -12,7 +12,12 @@
 #include "ngx_http_delta.h"
 
 
-/* The first event of all: who it is, its channels, where its stream begins. */
+/* As session_send, but before all that is queued; nothing is in flight. */
+void ngx_http_delta_say_first(ngx_http_delta_session_t *s, const char *t,
+    ngx_str_t *d);
+
+/* The first event of all: who it is, its channels, where its stream begins;
+ * then resumed, if it is a session of before. */
 void ngx_http_delta_say_ready(ngx_http_delta_session_t *s);
 
 /*
@@ -41,6 +46,9 @@ typedef enum {
  */
 void ngx_http_delta_say_resync(ngx_http_delta_session_t *s, ngx_str_t *channel,
     ngx_http_delta_resync_e why);
+
+/* Something of the channel may be missing: its members must fetch anew. */
+void ngx_http_delta_say_unproven(ngx_http_delta_channel_t *channel);
 
 
 #endif /* _NGX_HTTP_DELTA_SAY_H_INCLUDED_ */

@@ -11,16 +11,18 @@
 #include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_event.h"
 #include "ngx_http_delta_grant.h"
+#include "ngx_http_delta_lease.h"
 #include "ngx_http_delta_membership.h"
 #include "ngx_http_delta_metrics.h"
+#include "ngx_http_delta_presence.h"
 #include "ngx_http_delta_queue.h"
 #include "ngx_http_delta_redis.h"
+#include "ngx_http_delta_refresh.h"
 #include "ngx_http_delta_replay.h"
 #include "ngx_http_delta_resume.h"
 #include "ngx_http_delta_say.h"
 #include "ngx_http_delta_stream.h"
 #include "ngx_http_delta_wheel.h"
-#include "ngx_http_delta_window.h"
 #include "core/delta_name.h"
 #include <openssl/rand.h>
 
@@ -48,8 +50,6 @@ static void ngx_http_delta_session_attach(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_acked(ngx_http_delta_session_t *s,
     ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_session_attached(ngx_http_delta_session_t *s);
-static void ngx_http_delta_session_unproven(
-    ngx_http_delta_channel_t *channel);
 static void ngx_http_delta_session_deliver(ngx_http_delta_session_t *s,
     ngx_uint_t sub, ngx_http_delta_event_t *event);
 static void ngx_http_delta_session_finish(ngx_http_delta_session_t *s);
@@ -72,8 +72,11 @@ ngx_http_delta_session_init(ngx_http_delta_hub_t *hub)
     hub->link_down = ngx_http_delta_session_link_down;
     hub->acked = ngx_http_delta_session_acked;
     hub->deliver = ngx_http_delta_session_deliver;
-    hub->unproven = ngx_http_delta_session_unproven;
+    hub->unproven = ngx_http_delta_say_unproven;
     hub->named = ngx_http_delta_resume_named;
+
+    ngx_http_delta_presence_init(hub);
+    ngx_http_delta_refresh_init(hub);
 }
 
 
@@ -262,6 +265,7 @@ ngx_http_delta_session_leave(ngx_http_delta_session_t *s)
 {
     ngx_http_delta_membership_forget(s);
     ngx_http_delta_replay_forget(s);
+    ngx_http_delta_lease_leave(s);
 
     while (s->nsubs) {
         ngx_http_delta_channel_leave(s, s->nsubs - 1);
@@ -312,6 +316,7 @@ ngx_http_delta_session_link_up(ngx_http_delta_hub_t *hub)
 
     ngx_http_delta_metric(hub->worker, REDIS_UP, 1);
     ngx_http_delta_epoch_link_up(hub);
+    ngx_http_delta_refresh_link_up(hub);
 
     for (q = ngx_queue_head(&hub->sessions);
          q != ngx_queue_sentinel(&hub->sessions);
@@ -335,6 +340,7 @@ ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub)
     ngx_http_delta_metric(hub->worker, REDIS_UP, -1);
 
     ngx_http_delta_epoch_link_down(hub);
+    ngx_http_delta_refresh_link_down(hub);
 
     /* what is held goes to those who are still live, not behind a resync */
 
@@ -449,6 +455,15 @@ ngx_http_delta_session_loaded(ngx_http_delta_session_t *s)
 static void
 ngx_http_delta_session_attached(ngx_http_delta_session_t *s)
 {
+    if (ngx_http_delta_lease_open(s) == NGX_OK) {
+        ngx_http_delta_session_leased(s);
+    }
+}
+
+
+void
+ngx_http_delta_session_leased(ngx_http_delta_session_t *s)
+{
     if (s->resume) {
         s->state = NGX_HTTP_DELTA_REPLAYING;
         ngx_http_delta_resume_start(s);
@@ -464,6 +479,7 @@ ngx_http_delta_session_resumed(ngx_http_delta_session_t *s)
 {
     if (!s->welcomed) {
         s->welcomed = 1;
+        ngx_http_delta_presence_sync(s);
         ngx_http_delta_say_ready(s);
 
         if (s->state == NGX_HTTP_DELTA_CLOSING) {
@@ -491,33 +507,9 @@ ngx_http_delta_session_resumed(ngx_http_delta_session_t *s)
     }
 
     ngx_http_delta_replay_end(s);
+    ngx_http_delta_presence_live(s);
 }
 
-
-/* Something of the channel may be missing: its members must fetch anew. */
-
-static void
-ngx_http_delta_session_unproven(ngx_http_delta_channel_t *channel)
-{
-    ngx_uint_t                 i;
-    ngx_http_delta_session_t  *s;
-
-    /* what is held is older than the state that is fetched */
-
-    ngx_http_delta_window_flush(channel);
-
-    for (i = 0; i < channel->nmembers; i++) {
-        s = channel->members[i].session;
-
-        if (channel->control) {
-            ngx_http_delta_control_lost(s);
-
-        } else if (s->welcomed || ngx_http_delta_replay_done(s, channel)) {
-            ngx_http_delta_say_resync(s, &channel->name,
-                                      NGX_HTTP_DELTA_RESYNC_GAP);
-        }
-    }
-}
 
 void
 ngx_http_delta_session_send(ngx_http_delta_session_t *s, const char *t,
@@ -608,6 +600,7 @@ ngx_http_delta_session_deliver(ngx_http_delta_session_t *s, ngx_uint_t sub,
 
     if (s->state == NGX_HTTP_DELTA_CLOSING
         || (s->subs[sub].behind && event->position.ms)
+        || ngx_http_delta_presence_early(s, sub, event)
         || (s->state == NGX_HTTP_DELTA_LIVE
             && ngx_http_delta_replay_seen(s, event)))
     {
@@ -662,7 +655,11 @@ ngx_http_delta_session_close(ngx_http_delta_session_t *s,
 
     close = &ngx_http_delta_closes[why];
 
+    s->final = (why == NGX_HTTP_DELTA_CLOSE_LOGOUT
+                || why == NGX_HTTP_DELTA_CLOSE_REVOKED);
+
     if (why == NGX_HTTP_DELTA_CLOSE_SLOW
+        || why == NGX_HTTP_DELTA_CLOSE_REPLACED
         || why == NGX_HTTP_DELTA_CLOSE_REVOKED)
     {
         ngx_http_delta_queue_clear(s, 1);

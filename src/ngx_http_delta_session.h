@@ -23,7 +23,8 @@
     X(SLOW,      4003, SLOW,      "The connection is too slow.")              \
     X(RATE,      4004, RATE,      "Too many commands.")                       \
     X(EXPIRED,   4005, EXPIRED,   "The token has expired.")                   \
-    X(REVOKED,   4501, REVOKED,   "The access was revoked.")
+    X(REVOKED,   4501, REVOKED,   "The access was revoked.")                 \
+    X(REPLACED,  4502, REPLACED,  "The session goes on elsewhere.")
 
 typedef enum {
 #define X(name, code, metric, text)  NGX_HTTP_DELTA_CLOSE_##name,
@@ -63,6 +64,9 @@ void ngx_http_delta_session_end(ngx_http_delta_session_t *s);
 /* The transport cannot write on, or can again; delta_queue's age runs. */
 void ngx_http_delta_session_blocked(ngx_http_delta_session_t *s,
     ngx_uint_t blocked);
+
+/* It has its lease, or does without. */
+void ngx_http_delta_session_leased(ngx_http_delta_session_t *s);
 
 /* All logs were read: what was parked follows. */
 void ngx_http_delta_session_resumed(ngx_http_delta_session_t *s);

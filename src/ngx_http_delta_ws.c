@@ -422,6 +422,7 @@ ngx_http_delta_ws_event(ngx_http_delta_session_t *s, delta_ws_event_t *event)
     case DELTA_WS_CLOSE:
 
         s->close_received = 1;
+        s->final |= (event->code == 3000);
 
         ngx_http_delta_session_close_code(s, event->code, NULL,
             event->code == 3000 ? NGX_HTTP_DELTA_METRIC_CLOSED_LOGOUT

@@ -94,7 +94,7 @@ sub words {
     my ($asked, $errors) = split /^\| code \|/m, $commands;
 
     same('messages of the gateway', [ table($says) ],
-         [ $code =~ /_s(?:ession_send|ay)\(s, "(\w+)"/g ]);
+         [ $code =~ /_s(?:ession_send|ay(?:_first)?)\(s, "(\w+)"/g ]);
 
     my ($names) = $code =~ /= \{\s+("subscribe", "unsubscribe"[^}]*)/;
     same('commands', [ table($asked) ], [ $names =~ /"(\w+)"/g ]);

@@ -43,7 +43,8 @@ my @directives = (
     [ delta_heartbeat => 'hsl', 'off', '', '1s missed=1 x' ],
     [ delta_drain => 'hsl', '5s', '', '1s 2s' ],
     [ delta_resume => 'hsl', 'overlap=1s', '',
-      'overlap=1s spread=1s spread=2s' ],
+      '1s overlap=1s spread=1s spread=2s' ],
+    [ delta_presence => 'hsl', 'off', 'ttl=1s refresh=1s off' ],
     [ delta_queue => 'hsl', 'bytes=1m', '', 'bytes=1 bytes=1 bytes=1 x' ],
     [ delta_max_command => 'hsl', '1k', '', '1k 2k' ],
     [ delta_limit => 'hsl', 'rate=1r/m', '' ],
@@ -129,6 +130,8 @@ good($_, $_, 'h') for
     'delta_envelope vtd;', 'delta_envelope type;', 'delta_envelope compact;',
     'delta_heartbeat 10s;', 'delta_heartbeat 1m missed=3;',
     'delta_drain 1s;', 'delta_drain 1m;', 'delta_drain 1h;',
+    'delta_resume 1s;', 'delta_resume 1h spread=0 overlap=1m;',
+    'delta_presence;', 'delta_presence ttl=10s;',
     'delta_queue bytes=64k events=10 age=1m;', 'delta_queue age=5s;',
     'delta_limit connections=1 channels=2 rate=3r/m;',
     'delta_limit admit=500r/s;', 'delta_limit spread=1h admit=1r/s rate=1r/m;',
@@ -139,6 +142,15 @@ good($_, $_, 'h') for
 
 good("delta_gateway $_", "delta_gateway $_;", 'l', $base)
     for '', 'websocket', 'sse', 'sse websocket';
+
+good("delta_presence $_", "delta_gateway; $_;", 'l', $base)
+    for 'delta_presence', 'delta_presence ttl=1h refresh=1s',
+        'delta_presence; delta_resume 1m; delta_heartbeat 45s missed=1',
+        'delta_presence off; delta_heartbeat off';
+
+bad("delta_presence, $_", qr/"delta_heartbeat time missed=number"/,
+    "delta_gateway; delta_presence; $_;", 'l', $base)
+    for 'delta_heartbeat off', 'delta_heartbeat 31s', 'delta_resume 59s';
 
 good('delta_metrics', 'delta_metrics;', 'l');
 good($_, $_, 'l', $redis) for 'delta_health;', 'delta_health deadline=2s;',
@@ -193,8 +205,16 @@ for (
     [ 'delta_channel a max=', qr/max=number from 2 to 256/ ],
     [ 'delta_channel a max=x', qr/max=number from 2 to 256/ ],
     [ 'delta_channel a max=1', qr/max=number from 2 to 256/ ],
-    [ 'delta_resume overlap=2m', qr/it takes overlap=time and spread=time/ ],
-    [ 'delta_resume 60s', qr/it takes overlap=time and spread=time/ ],
+    [ 'delta_resume overlap=2m', qr/overlap=time and spread=time, each up/ ],
+    [ 'delta_resume 999ms', qr/it takes a time from 1s to 1h, then/ ],
+    [ 'delta_resume 61m', qr/it takes a time from 1s to 1h, then/ ],
+    [ 'delta_resume spread=1s 60s', qr/it takes a time from 1s to 1h, then/ ],
+    [ 'delta_presence on', qr/it takes ttl=time and refresh=time, each from/ ],
+    [ 'delta_presence ttl=', qr/it takes ttl=time and refresh=time/ ],
+    [ 'delta_presence ttl=999ms', qr/it takes ttl=time and refresh=time/ ],
+    [ 'delta_presence refresh=61m', qr/it takes ttl=time and refresh=time/ ],
+    [ 'delta_presence off ttl=2s', qr/it takes ttl=time and refresh=time/ ],
+    [ 'delta_presence ttl=9s', qr/a lease would end before it is refreshed/ ],
     [ 'delta_channel a max=257', qr/max=number from 2 to 256/ ],
     [ 'delta_contracts events.json unknown=', qr/unknown=pass or unknown=dr/ ],
     [ 'delta_contracts events.json drop', qr/it takes unknown=pass or unkn/ ],
