@@ -78,8 +78,8 @@ ngx_http_delta_lease_create(ngx_http_delta_session_t *s)
     prefix = &s->hub->conf->prefix;
     len = sizeof("delta:{presence:}") - 1 + prefix->len + s->user.len;
 
-    lease = ngx_calloc(sizeof(ngx_http_delta_lease_t) + len,
-                       s->hub->worker->log);
+    lease = ngx_calloc(sizeof(ngx_http_delta_lease_t) + len
+                       + NGX_HTTP_DELTA_SID_MAX, s->hub->worker->log);
     if (lease == NULL) {
         return NULL;
     }
@@ -98,17 +98,13 @@ ngx_http_delta_lease_create(ngx_http_delta_session_t *s)
 
     ngx_sprintf(p, "delta:{%Vpresence:%V}", prefix, &s->user);
 
-    p = lease->texts;
+    p += len;
     lease->sid.data = p;
     lease->sid.len = s->id.len;
     ngx_memcpy(p, s->id.data, s->id.len);
 
-    p += NGX_HTTP_DELTA_SID_MAX;
-    lease->status.data = p;
-    lease->status.len = sizeof("online") - 1;
-    ngx_memcpy(p, "online", sizeof("online") - 1);
-
-    lease->project.data = p + NGX_HTTP_DELTA_STATUS_MAX;
+    ngx_str_set(&lease->status, "online");
+    ngx_str_set(&lease->project, "");
 
     return lease;
 }
@@ -119,6 +115,10 @@ ngx_http_delta_lease_done(ngx_http_delta_lease_t *lease)
 {
     if (lease->session || lease->calls || lease->queued) {
         return;
+    }
+
+    if (lease->texts) {
+        ngx_free(lease->texts);
     }
 
     ngx_free(lease);

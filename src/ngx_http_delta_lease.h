@@ -44,9 +44,7 @@ struct ngx_http_delta_lease_s {
     unsigned                     failed:1;  /* Redis refuses */
     unsigned                     replaced:1;
     unsigned                     unsaid:1;  /* a status, since it was asked */
-    u_char                       texts[NGX_HTTP_DELTA_SID_MAX
-                                       + NGX_HTTP_DELTA_STATUS_MAX
-                                       + NGX_HTTP_DELTA_PROJECT_MAX];
+    u_char                      *texts;     /* of both, once one is set */
 };
 
 #define ngx_http_delta_lease_window(lease)                                    \

@@ -19,6 +19,7 @@
 
 
 static void ngx_http_delta_sse_open(ngx_http_delta_session_t *s);
+static void ngx_http_delta_sse_patience(ngx_http_delta_session_t *s);
 static ngx_int_t ngx_http_delta_sse_headers(ngx_http_request_t *r);
 static ngx_int_t ngx_http_delta_sse_start(ngx_http_request_t *r);
 static void ngx_http_delta_sse_read_handler(ngx_http_request_t *r);
@@ -88,6 +89,31 @@ ngx_http_delta_sse_open(ngx_http_delta_session_t *s)
     if (r->stream == NULL) {
         (void) ngx_tcp_nodelay(s->connection);
     }
+
+    ngx_http_delta_sse_patience(s);
+}
+
+
+/*
+ * The client says nothing, but its host acknowledges what it is sent: one that
+ * does not is given up as late as a WebSocket is.
+ */
+
+static void
+ngx_http_delta_sse_patience(ngx_http_delta_session_t *s)
+{
+#ifdef TCP_USER_TIMEOUT
+
+    int  ms;
+
+    ms = ngx_min(s->conf->heartbeat * (time_t) s->conf->missed, 3600) * 1000;
+
+    if (ms) {
+        (void) setsockopt(s->connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                          &ms, sizeof(int));
+    }
+
+#endif
 }
 
 

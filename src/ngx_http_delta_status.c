@@ -50,6 +50,18 @@ ngx_http_delta_status(ngx_http_delta_session_t *s, ngx_str_t *status,
         return NGX_DECLINED;
     }
 
+    if (lease->texts == NULL) {
+        lease->texts = ngx_alloc(NGX_HTTP_DELTA_STATUS_MAX
+                                 + NGX_HTTP_DELTA_PROJECT_MAX,
+                                 s->hub->worker->log);
+        if (lease->texts == NULL) {
+            return NGX_DECLINED;
+        }
+
+        lease->status.data = lease->texts;
+        lease->project.data = lease->texts + NGX_HTTP_DELTA_STATUS_MAX;
+    }
+
     lease->status.len = status->len;
     lease->project.len = project->len;
     ngx_memcpy(lease->status.data, status->data, status->len);

@@ -30,7 +30,15 @@ my $conf = $t->conf(
         location = /gateway { $gateway }
         location = /compact { $gateway delta_envelope compact; }
         location = /alone { $gateway delta_presence off; }
-        location = /metrics { delta_metrics; }");
+        location = /slow { $gateway delta_queue events=16; }
+        location = /metrics { delta_metrics; }
+    }
+    server {
+        listen 127.0.0.1:%%PORT_1%%;
+        delta_redis %%REDIS%% prefix=app1:;
+        delta_jwt;
+        delta_presence ttl=2s refresh=1s;
+        location = /gateway { $gateway delta_heartbeat 2s; }");
 
 $t->start_nginx($conf, workers => 2);
 
@@ -52,6 +60,11 @@ loss_of_redis();
 loss_of_memory();
 half_open();
 logout_is_final();
+event_stream();
+prefix();
+burst();
+damaged();
+idle();
 metrics();
 
 done_testing();
@@ -501,6 +514,176 @@ sub logout_is_final {
 }
 
 
+# Over SSE: the same token, the same words.
+
+sub event_stream {
+    my $cleo = $t->sse('/gateway', token => $t->token('cleo'));
+    my ($ready, $sync) = map { $cleo->read_json } 1 .. 2;
+
+    is($sync->{t}, 'presence_sync', 'an event stream is synced');
+
+    my $ada = friend('ada');
+    told($ben, 'ada online -', 'ada is there');
+    is($cleo->read_until('presence_update')->{d}{id}, 'ada', 'and told');
+
+    $cleo->disconnect;
+    $cleo = $t->sse("/gateway?resume=$ready->{d}{resume_token}",
+                    token => $t->token('cleo'));
+    my $again = $cleo->read_json;
+
+    is($again->{d}{session_id}, $ready->{d}{session_id}, 'it goes on');
+    is($cleo->read_json->{t}, 'resumed', 'as resumed');
+    is(scalar(grep { $_->{id} eq 'ada' }
+              @{ $cleo->read_json->{d}{presence} }), 1, 'and is synced');
+
+    my $ws = friend('cleo', query => "resume=$again->{d}{resume_token}");
+    ok($ws->{resumed}, 'or goes on over WebSocket');
+    is($cleo->read_until(sub { exists $_[0]{code} })->{code}, 4502,
+       'and the stream ends');
+
+    $_->close(3000) for $ws, $ada;
+    told($ben, 'ada offline -', 'ada goes');
+}
+
+
+sub prefix {
+    my ($ws, $friend) = map {
+        my $ws = $t->ws('/gateway', token => $t->token($_),
+                        port => $t->port(1));
+        $ws->{ready} = $ws->read_json;
+        $ws;
+    } 'ada', 'ben';
+
+    is_deeply([ sort grep { !/^delta:\{user:|epoch|:follows/ }
+                @{ $t->redis('KEYS', '*app1*') } ],
+              [ 'delta:app1:leases', 'delta:{app1:presence:ada}',
+                'delta:{app1:presence:ben}' ],
+              'each prefix has keys of its own');
+    silent($ben, 'and nobody of another one hears of it');
+    $ws->close(3000);
+
+    my $event = $friend->read_until(sub {
+        $_[0]{t} eq 'presence_update' && $_[0]{d}{id} eq 'ada'
+    });
+    is($event->{c}, 'presence:ada', 'who sees channels without it');
+    is($event->{d}{s}, 'offline', 'and their events');
+    ok($t->redis('ZSCORE', 'delta:app1:last_seen', 'ada'), 'last seen is kept');
+    $friend->close(3000);
+}
+
+
+# More at once than a queue takes: the newest of each, and no resync.
+
+sub burst {
+    my $cleo = friend('cleo', path => '/slow');
+    my $v = $t->redis('HGET', 'delta:{presence:ada}', 'v');
+
+    $t->redis('MULTI');
+
+    for my $n (1 .. 100) {
+        $t->redis('PUBLISH', 'presence:' . ($n % 2 ? 'ada' : 'eve'),
+            ($v + 1_000_000 + $n) . ' {"t":"presence_update","d":{"id":"'
+            . ($n % 2 ? 'ada' : 'eve') . qq(","s":"s$n","p":null}}));
+    }
+
+    $t->redis('EXEC');
+
+    my (%is, @others);
+
+    ok(meanwhile(sub {
+        my $event = $cleo->read_json(0.2) or return;
+
+        $event->{t} eq 'presence_update'
+            ? $is{ $event->{d}{id} } = $event->{d}{s}
+            : push @others, $event->{t};
+        return $is{ada} && $is{eve} && "$is{ada} $is{eve}" eq 's99 s100';
+    }), 'a session that fell behind has the newest of each');
+    is("@others", '', 'and was told nothing else');
+    cmp_ok(metric('delta_fell_behind_total'), '>', 0, 'it did fall behind');
+    is(metric('delta_resyncs_total{reason="slow"}'), 0, 'without a resync');
+
+    # the worker that was told so would not believe the old versions
+    $cleo->close(3000);
+    $t->redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    ok(meanwhile(sub { metric('delta_redis_up') == 4 }), 'Redis is back');
+    meanwhile(sub { !$ben->read_json(0.5) });
+}
+
+
+# What is in Redis is not ours to trust.
+
+sub damaged {
+    $t->redis('DEL', 'delta:{presence:eve}');
+    $t->redis('SET', 'delta:{presence:eve}', 'x');
+
+    my $eve = $t->ws('/gateway', token => $t->token('eve'));
+    my $ready = $eve->read_json;
+    is($ready->{t}, 'ready', 'a key of another type keeps nobody out');
+    ok(!exists $ready->{d}{resume_token}, 'but there is no token');
+    $eve->send_json({ t => 'status', d => { status => 'busy' } });
+    is($eve->read_until('error')->{d}{code}, 'no_presence', 'and no status');
+    $eve->close(3000);
+    $t->redis('DEL', 'delta:{presence:eve}');
+
+    for my $text ('', 'x', '1', '1 ', '-1 {}', '1 {}', '9' x 20 . ' {}',
+                  '9999999999999 {"t":"patch","d":{}}',
+                  '9999999999999 {"t":"presence_update","d":1}',
+                  '9999999999999 {"t":"presence_update","d":{"x":"'
+                  . 'x' x 2000 . '"}}')
+    {
+        $t->redis('PUBLISH', 'presence:eve', $text);
+    }
+
+    for my $text ('x', '{"t":"replaced","d":{}}',
+                  '{"t":"replaced","d":{"session":1,"gen":"x"}}',
+                  '{"t":"replaced","d":{"session":"' . $ben->{ready}{session_id}
+                  . '","gen":0}}', '{"t":"replaced","d":{"session":"'
+                  . $ben->{ready}{session_id} . '","gen":-9}}')
+    {
+        $t->redis('PUBLISH', 'user:ben:control', $text);
+    }
+
+    silent($ben, 'nothing of what is no presence is sent on');
+}
+
+
+# Idle sessions cost Redis a batch in each interval, and nothing else.
+
+sub idle {
+    my @crowd = map { friend('w' . $_ % 20) } 1 .. 60;
+
+    meanwhile(sub { metric('delta_leases') == 61 });
+
+    my $before = calls();
+    my $start = time;
+
+    meanwhile(sub { time - $start > 5 }, 20);
+
+    my $calls = calls() - $before;
+    my $seconds = time - $start;
+
+    # two workers: refreshes, a tick, a canary, a sweep, the audit, a ping
+    cmp_ok($calls / $seconds, '<', 40, 'sixty idle sessions cost Redis '
+           . int($calls / $seconds) . ' commands a second');
+    $_->send_json({ t => 'logout' }) for @crowd;
+    meanwhile(sub { metric('delta_leases') == 1 });
+}
+
+
+# Commands from outside of functions.
+
+sub calls {
+    my $info = $t->redis('INFO', 'commandstats');
+    my $sum = 0;
+
+    $sum += $1 while $info =~ /^cmdstat_(?:fcall|fcall_ro|publish|hmget|ping
+                               |xrevrange|subscribe|srandmember):calls=(\d+)
+                              /xmg;
+
+    return $sum;
+}
+
+
 sub metric {
     my ($name) = @_;
 
@@ -516,5 +699,5 @@ sub metrics {
         or diag(metric('delta_leases'));
     cmp_ok(metric('delta_lease_refreshes_total'), '>', 1, 'refreshes');
     cmp_ok(metric('delta_leases_swept_total'), '>', 0, 'sweeps');
-    is(metric('delta_sessions_closed_total{by="replaced"}'), 2, 'replaced');
+    is(metric('delta_sessions_closed_total{by="replaced"}'), 3, 'replaced');
 }

@@ -1,0 +1,111 @@
+#!/usr/bin/perl
+
+# Copyright (C) Delta contributors
+
+# Clients whose network is gone without a word (row 4.7): no FIN, no RST, no
+# pong.  The connection ends, and friends see them offline, within the bound.
+# In a network namespace of its own, for packets are dropped.
+
+use strict;
+use warnings;
+
+BEGIN {
+    require Test::More;
+
+    if (!$ENV{DELTA_NETNS}) {
+        my $can = $> == 0
+            && system('unshare -n sh -c "ip link set lo up && iptables -w '
+                      . '-A OUTPUT -p tcp --sport 1 -j DROP" '
+                      . '>/dev/null 2>&1') == 0;
+
+        Test::More->import(skip_all => 'needs root, unshare and iptables')
+            if !$can;
+
+        $ENV{DELTA_NETNS} = 1;
+        exec 'unshare', '-n', 'sh', '-c', 'ip link set lo up; exec "$@"',
+            'sh', $^X, (map { "-I$_" } @INC), $0;
+    }
+}
+
+use Delta;
+use Time::HiRes qw(time);
+
+my $t = Delta->new;
+
+$t->start_redis;
+$t->redis('SADD', 'user:ben:follows', 'ada', 'eve', 'dan');
+
+$t->start_nginx($t->conf(
+    http => 'delta_redis %%REDIS%%; delta_jwt_key_file jwks.json;',
+    server => 'delta_jwt optional;
+        delta_presence ttl=3s refresh=1s;
+        delta_resume 3s;
+        delta_heartbeat 2s missed=1;
+        location = /gateway {
+            delta_gateway;
+            delta_subscribe presence:* from=user:$delta_user:follows;
+        }'));
+
+my $ben = $t->ws('/gateway', token => $t->token('ben'));
+my %client = (
+    ada => $t->ws('/gateway', token => $t->token('ada')),
+    eve => $t->sse('/gateway', token => $t->token('eve')),
+    dan => $t->sse('/gateway', token => $t->token('dan')),
+);
+
+is($client{$_}->read_json->{t}, 'ready', "$_ is there") for sort keys %client;
+
+my (%is, %end);
+ok(until_seen(sub { 3 == grep { ($is{$_} // '') eq 'online' } keys %client }),
+   'ben sees them');
+
+# who only listens is there as long as the network is
+ok(!until_seen(sub { grep { $_ eq 'offline' } values %is }, 8),
+   'and nobody goes by itself');
+
+my $start = time;
+
+for my $user ('ada', 'eve') {
+    my $port = $client{$user}{socket}->sockport;
+
+    system("iptables -w -A OUTPUT -p tcp --$_ $port -j DROP") == 0
+        or die 'iptables' for 'sport', 'dport';
+}
+
+ok(until_seen(sub { 2 == grep { $_ eq 'offline' } values %is }, 20),
+   'two lose their network');
+is($is{dan}, 'online', 'the third one does not');
+
+for my $user ('ada', 'eve') {
+    cmp_ok(($end{$user} // 999) - $start, '<', (6 + 2) * $Delta::SLOW,
+           "$user is offline within ttl and resume, and a sweep");
+}
+
+ok(wait_for(sub {
+    my $log = $t->read_file('access.log') // '';
+    return 2 <= (() = $log =~ /GET/g);
+}, 15), 'and their connections are given up');
+
+done_testing();
+
+
+sub until_seen {
+    my ($condition, $timeout) = @_;
+
+    return wait_for(sub {
+        if (my $event = $ben->read_json(0.2)) {
+            if ($event->{t} eq 'presence_update') {
+                $is{ $event->{d}{id} } = $event->{d}{s};
+                $end{ $event->{d}{id} } = time if $event->{d}{s} eq 'offline';
+            } elsif ($event->{t} eq 'presence_sync') {
+                $is{ $_->{id} } = $_->{s} for @{ $event->{d}{presence} };
+            }
+        }
+
+        # dan reads, ada answers pings as long as they reach it
+        $client{dan}->read_block(0.01);
+        $client{ada}->read_message(0.01) if !%end;
+
+        return $condition->();
+    }, ($timeout || 10) / $Delta::SLOW);
+}
