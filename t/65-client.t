@@ -35,6 +35,10 @@ $t->start_nginx($t->conf(
     server => "delta_jwt optional;
         location = /gateway { delta_gateway; $rules }
         location = /sse { delta_gateway sse; $rules }
+        location = /presence {
+            delta_gateway; $rules delta_presence;
+            delta_subscribe presence:* from=user:\$delta_user:follows;
+        }
         location = /blocked {
             if (\$http_upgrade) { return 502; }
             delta_gateway; $rules

@@ -8,6 +8,7 @@ import net from 'node:net'
 export class Redis {
     #waiting = []
     #rest = ''
+    #list
 
     constructor(port) {
         this.socket = net.connect(port, '127.0.0.1')
@@ -32,8 +33,13 @@ export class Redis {
     #read(data) {
         this.#rest += data
         for (;;) {
-            const line = /^([+:$-])(.*)\r\n/.exec(this.#rest)
+            const line = /^([+:$*-])(.*)\r\n/.exec(this.#rest)
             if (!line) return
+            if (line[1] === '*' && line[2] > 0) {
+                this.#list = { left: Number(line[2]), values: [] }
+                this.#rest = this.#rest.slice(line[0].length)
+                continue
+            }
             let end = line[0].length
             let value = line[2]
             if (line[1] === '$' && value !== '-1') {
@@ -43,6 +49,12 @@ export class Redis {
                 end += n + 2
             }
             this.#rest = this.#rest.slice(end)
+            if (this.#list) {
+                this.#list.values.push(value)
+                if (--this.#list.left) continue
+                value = this.#list.values
+                this.#list = undefined
+            }
             const { resolve, reject } = this.#waiting.shift()
             if (line[1] === '-') reject(new Error(value))
             else resolve(value)
