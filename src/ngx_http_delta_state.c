@@ -8,6 +8,7 @@
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
+#include "core/delta_json.h"
 #include "core/delta_name.h"
 
 
@@ -29,6 +30,7 @@ static void ngx_http_delta_state_set(ngx_http_delta_channel_t *channel,
     uint64_t v, delta_str_t d);
 static delta_str_t ngx_http_delta_state_offline(
     ngx_http_delta_channel_t *channel, u_char *buf);
+static ngx_uint_t ngx_http_delta_state_object(delta_str_t d);
 static ngx_int_t ngx_http_delta_state_version(u_char *p, size_t len,
     uint64_t *v);
 
@@ -157,6 +159,13 @@ ngx_http_delta_state_answer(ngx_http_delta_channel_t *channel,
         d.data = told->str;
         d.len = told->len;
 
+        if (!ngx_http_delta_state_object(d)) {
+            ngx_log_error(NGX_LOG_ERR, channel->hub->worker->log, 0,
+                          "delta: what Redis has of \"%V\" is no presence",
+                          &channel->name);
+            return;
+        }
+
     } else {
         d = ngx_http_delta_state_offline(channel, buf);
     }
@@ -264,6 +273,16 @@ ngx_http_delta_state_offline(ngx_http_delta_channel_t *channel, u_char *buf)
             - buf;
 
     return d;
+}
+
+
+static ngx_uint_t
+ngx_http_delta_state_object(delta_str_t d)
+{
+    delta_json_t  value;
+
+    return delta_json_parse(&value, d.data, d.len) > 0
+           && value.type == DELTA_JSON_OBJECT;
 }
 
 

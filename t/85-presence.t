@@ -625,6 +625,23 @@ sub damaged {
     $eve->close(3000);
     $t->redis('DEL', 'delta:{presence:eve}');
 
+    for my $a ('x', '', '{"id":1},{}', '{"s":', '[]', '"x"', 'x' x 5000) {
+        $t->redis('HSET', 'delta:{presence:eve}', 'v', 5, 'a', $a);
+        $t->redis('SADD', 'user:zoe:follows', 'eve');
+
+        my $n = metric('delta_redis_connects_total');
+        $t->redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
+        meanwhile(sub { metric('delta_redis_connects_total') >= $n + 4 });
+
+        my $zoe = friend('zoe');
+        is_deeply([ grep { $_->{id} ne 'zoe' } @{ $zoe->{sync} } ], [],
+                  'nor is what it has taken for a friend: '
+                  . substr $a, 0, 20);
+        $zoe->close(3000);
+    }
+
+    $t->redis('DEL', 'delta:{presence:eve}');
+
     for my $text ('', 'x', '1', '1 ', '-1 {}', '1 {}', '9' x 20 . ' {}',
                   '9999999999999 {"t":"patch","d":{}}',
                   '9999999999999 {"t":"presence_update","d":1}',
