@@ -16,7 +16,6 @@
 
 
 static int delta_json_hex4(const char *p, const char *end);
-static size_t delta_json_utf8(char *out, uint32_t ch);
 static size_t delta_json_quote_one(char *out, const uint8_t *p, size_t n,
     size_t *used);
 
@@ -195,7 +194,7 @@ delta_json_string(char *out, size_t size, const delta_json_t *value)
 }
 
 
-static size_t
+size_t
 delta_json_utf8(char *out, uint32_t ch)
 {
     if (ch < 0x80) {

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) Delta contributors
  *
- * Inside of JSON: what delta_json.c, delta_json_text.c and delta_merge_tree.c
- * share.
+ * Inside of JSON: what delta_json.c, delta_json_text.c, delta_merge_tree.c and
+ * delta_msgpack.c share.
  */
 
 #ifndef _DELTA_JSON_TEXT_H_INCLUDED_
@@ -24,6 +24,9 @@ const char *delta_json_plain(const char *p, const char *end);
  * is a surrogate if it does not belong to a pair.
  */
 const char *delta_json_unescape(uint32_t *ch, const char *p, const char *end);
+
+/* A character as 1 to 4 bytes; returns how many. */
+size_t delta_json_utf8(char *out, uint32_t ch);
 
 /*
  * Behind the string, or the object or array, that begins at p, within text
