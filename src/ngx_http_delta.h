@@ -550,6 +550,7 @@ typedef struct {
     ngx_uint_t                   close_code;
 
     unsigned                     settled:1; /* access phase is over */
+    unsigned                     msgpack:1; /* the handshake agreed on it */
 } ngx_http_delta_ctx_t;
 
 
@@ -605,6 +606,8 @@ struct ngx_http_delta_worker_s {
     ngx_chain_t                  links[NGX_HTTP_DELTA_BUFS];
 };
 
+
+#define NGX_HTTP_DELTA_MSGPACK  0x80        /* beside the envelope */
 
 #define ngx_http_delta_format(transport, envelope)                            \
     ((ngx_uint_t) (transport) << 8 | (ngx_uint_t) (envelope))

@@ -16,9 +16,13 @@
 #include "ngx_http_delta_status.h"
 #include "ngx_http_delta_wheel.h"
 #include "core/delta_command.h"
+#include "core/delta_msgpack.h"
 
 
+static ngx_int_t ngx_http_delta_command_admit(ngx_http_delta_session_t *s);
 static ngx_int_t ngx_http_delta_command_rate(ngx_http_delta_session_t *s);
+static void ngx_http_delta_command_run(ngx_http_delta_session_t *s,
+    char *data, size_t len);
 static void ngx_http_delta_command_subscribe(ngx_http_delta_session_t *s,
     delta_command_t *command, ngx_str_t *ref);
 static void ngx_http_delta_command_unsubscribe(ngx_http_delta_session_t *s,
@@ -51,20 +55,68 @@ void
 ngx_http_delta_command_text(ngx_http_delta_session_t *s, u_char *data,
     size_t len)
 {
+    if (ngx_http_delta_command_admit(s) == NGX_OK) {
+        ngx_http_delta_command_run(s, (char *) data, len);
+    }
+}
+
+
+void
+ngx_http_delta_command_binary(ngx_http_delta_session_t *s,
+    const u_char *data, size_t len)
+{
+    char     *json;
+    ssize_t   n;
+
+    if (ngx_http_delta_command_admit(s) != NGX_OK) {
+        return;
+    }
+
+    json = ngx_alloc(delta_msgpack_json_bound(len) + 1, s->hub->worker->log);
+    if (json == NULL) {
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
+        return;
+    }
+
+    n = delta_msgpack_decode(json, delta_msgpack_json_bound(len), data, len);
+
+    if (n < 0) {
+        ngx_http_delta_say_error(s, "bad_msgpack", delta_msgpack_strerror(n),
+                                 NULL);
+
+    } else {
+        ngx_http_delta_command_run(s, json, n);
+    }
+
+    ngx_free(json);
+}
+
+
+static ngx_int_t
+ngx_http_delta_command_admit(ngx_http_delta_session_t *s)
+{
+    ngx_http_delta_metric(s->hub->worker, COMMANDS, 1);
+
+    if (ngx_http_delta_command_rate(s) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_http_delta_say_error(s, "rate_limited", "Too many commands.", NULL);
+    ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_RATE);
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_delta_command_run(ngx_http_delta_session_t *s, char *data,
+    size_t len)
+{
     int              rc;
     ngx_str_t        ref;
     delta_command_t  command;
 
-    ngx_http_delta_metric(s->hub->worker, COMMANDS, 1);
-
-    if (ngx_http_delta_command_rate(s) != NGX_OK) {
-        ngx_http_delta_say_error(s, "rate_limited",
-                                     "Too many commands.", NULL);
-        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_RATE);
-        return;
-    }
-
-    rc = delta_command_parse(&command, (char *) data, len);
+    rc = delta_command_parse(&command, data, len);
 
     ref.data = (u_char *) command.ref.data;
     ref.len = command.ref.len;

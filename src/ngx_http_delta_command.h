@@ -13,9 +13,13 @@
 #include "ngx_http_delta.h"
 
 
-/* Acts on one text message; data may be changed while it is read. */
+/* Acts on one message of JSON; data may be changed while it is read. */
 void ngx_http_delta_command_text(ngx_http_delta_session_t *s, u_char *data,
     size_t len);
+
+/* Acts on one message of MessagePack. */
+void ngx_http_delta_command_binary(ngx_http_delta_session_t *s,
+    const u_char *data, size_t len);
 
 
 #endif /* _NGX_HTTP_DELTA_COMMAND_H_INCLUDED_ */

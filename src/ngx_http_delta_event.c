@@ -5,11 +5,16 @@
 
 
 #include "ngx_http_delta_event.h"
+#include "core/delta_msgpack.h"
 #include "core/delta_sse.h"
 #include "core/delta_ws.h"
 
 
 static ngx_http_delta_frame_t *ngx_http_delta_event_encode_ws(
+    ngx_http_delta_event_t *event, delta_envelope_t envelope,
+    delta_str_t channel, delta_str_t id,
+    ngx_log_t *log);
+static ngx_http_delta_frame_t *ngx_http_delta_event_encode_msgpack(
     ngx_http_delta_event_t *event, delta_envelope_t envelope,
     delta_str_t channel, delta_str_t id,
     ngx_log_t *log);
@@ -154,7 +159,7 @@ ngx_http_delta_event_frame(ngx_http_delta_event_t *event, ngx_uint_t format,
     id.data = buf;
     id.len = 0;
 
-    envelope = format & 0xff;
+    envelope = format & 0x0f;
     place = event->position;
 
     if ((place.ms || place.seq)
@@ -166,11 +171,18 @@ ngx_http_delta_event_frame(ngx_http_delta_event_t *event, ngx_uint_t format,
                                                            : place);
     }
 
-    frame = (format >> 8) == NGX_HTTP_DELTA_WS
-            ? ngx_http_delta_event_encode_ws(event, envelope, channel, id,
-                                             log)
-            : ngx_http_delta_event_encode_sse(event, envelope, channel, id,
-                                              log);
+    if ((format >> 8) == NGX_HTTP_DELTA_SSE) {
+        frame = ngx_http_delta_event_encode_sse(event, envelope, channel, id,
+                                                log);
+
+    } else if (format & NGX_HTTP_DELTA_MSGPACK) {
+        frame = ngx_http_delta_event_encode_msgpack(event, envelope, channel,
+                                                    id, log);
+
+    } else {
+        frame = ngx_http_delta_event_encode_ws(event, envelope, channel, id,
+                                               log);
+    }
 
     if (frame) {
         frame->format = format;
@@ -201,6 +213,51 @@ ngx_http_delta_event_encode_ws(ngx_http_delta_event_t *event,
         delta_envelope_encode((char *) frame->data + head, envelope,
                               &event->content, channel, id);
     }
+
+    return frame;
+}
+
+
+static ngx_http_delta_frame_t *
+ngx_http_delta_event_encode_msgpack(ngx_http_delta_event_t *event,
+    delta_envelope_t envelope, delta_str_t channel, delta_str_t id,
+    ngx_log_t *log)
+{
+    char                    *json;
+    size_t                   len, size, head;
+    ssize_t                  n;
+    uint8_t                  header[DELTA_WS_MAX_HEADER], *data;
+    ngx_http_delta_frame_t  *frame;
+
+    len = delta_envelope_encode(NULL, envelope, &event->content, channel, id);
+    size = delta_msgpack_bound(len);
+
+    data = ngx_alloc(size + len, log);
+    if (data == NULL) {
+        return NULL;
+    }
+
+    json = (char *) data + size;
+    delta_envelope_encode(json, envelope, &event->content, channel, id);
+
+    frame = NULL;
+    n = delta_msgpack_encode(data, size, json, len);
+
+    if (n < 0) {
+        ngx_log_error(NGX_LOG_ALERT, log, 0, "delta: an event is no "
+                      "MessagePack: %s", delta_msgpack_strerror(n));
+
+    } else {
+        head = delta_ws_header(header, DELTA_WS_BINARY, n);
+        frame = ngx_http_delta_event_alloc(head + n, log);
+    }
+
+    if (frame) {
+        ngx_memcpy(frame->data, header, head);
+        ngx_memcpy(frame->data + head, data, n);
+    }
+
+    ngx_free(data);
 
     return frame;
 }

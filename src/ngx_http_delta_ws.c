@@ -163,32 +163,57 @@ ngx_http_delta_ws_key(ngx_http_request_t *r, ngx_str_t *accept)
 }
 
 
-/* A browser that offers protocols wants one of them echoed. */
+/*
+ * A browser that offers protocols wants one of them echoed: the first that is
+ * known, for the client names them in the order of its liking.
+ */
 
 static ngx_int_t
 ngx_http_delta_ws_protocol(ngx_http_request_t *r, ngx_str_t *protocol)
 {
-    u_char  *offered;
+    u_char                 *json, *msgpack;
+    ngx_str_t              *value;
+    ngx_uint_t              offers;
+    ngx_http_delta_ctx_t   *ctx;
+    ngx_http_delta_line_t   line;
 
+    offers = 0;
     ngx_str_null(protocol);
+    ngx_memzero(&line, sizeof(ngx_http_delta_line_t));
 
-    if (ngx_http_delta_auth_header(r, "sec-websocket-protocol", NULL) == NULL)
+    while ((value = ngx_http_delta_auth_next(r, "sec-websocket-protocol",
+                                             &line))
+           != NULL)
     {
-        return NGX_OK;
+        offers = 1;
+
+        json = ngx_http_delta_ws_token(value, "delta.v1.json");
+        msgpack = ngx_http_delta_ws_token(value, "delta.v1.msgpack");
+
+        /* unlike the other tokens, these have a case */
+
+        if (json && ngx_strncmp(json, "delta.v1.json", 13) != 0) {
+            json = NULL;
+        }
+
+        if (msgpack && ngx_strncmp(msgpack, "delta.v1.msgpack", 16) != 0) {
+            msgpack = NULL;
+        }
+
+        if (msgpack && (json == NULL || msgpack < json)) {
+            ngx_str_set(protocol, "delta.v1.msgpack");
+            ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
+            ctx->msgpack = 1;
+            return NGX_OK;
+        }
+
+        if (json) {
+            ngx_str_set(protocol, "delta.v1.json");
+            return NGX_OK;
+        }
     }
 
-    offered = ngx_http_delta_ws_listed(r, "sec-websocket-protocol",
-                                       "delta.v1.json");
-
-    /* unlike the other tokens, this one has a case */
-
-    if (offered == NULL || ngx_strncmp(offered, "delta.v1.json", 13) != 0) {
-        return NGX_HTTP_BAD_REQUEST;
-    }
-
-    ngx_str_set(protocol, "delta.v1.json");
-
-    return NGX_OK;
+    return offers ? NGX_HTTP_BAD_REQUEST : NGX_OK;
 }
 
 
@@ -254,9 +279,15 @@ ngx_http_delta_ws_token(ngx_str_t *value, const char *token)
 static void
 ngx_http_delta_ws_open(ngx_http_delta_session_t *s)
 {
-    ngx_http_request_t  *r;
+    ngx_http_request_t    *r;
+    ngx_http_delta_ctx_t  *ctx;
 
     r = s->request;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
+
+    if (ctx->msgpack) {
+        s->format |= NGX_HTTP_DELTA_MSGPACK;
+    }
 
     r->keepalive = 0;
     r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
@@ -453,6 +484,15 @@ ngx_http_delta_ws_event(ngx_http_delta_session_t *s, delta_ws_event_t *event)
         return;
 
     case DELTA_WS_BINARY:
+
+        if (s->format & NGX_HTTP_DELTA_MSGPACK) {
+
+            if (s->state != NGX_HTTP_DELTA_CLOSING) {
+                ngx_http_delta_command_binary(s, event->data, event->len);
+            }
+
+            return;
+        }
 
         ngx_http_delta_session_close_code(s, 1003,
                                       "Commands are text messages.",

@@ -276,9 +276,24 @@ sub subprotocols {
     $ws = ws($protocol => 'graphql-ws, delta.v1.json,x');
     is($ws->header($protocol), 'delta.v1.json', 'out of several, too');
 
+    for (['delta.v1.msgpack', 'msgpack'],
+         ['delta.v1.msgpack, delta.v1.json', 'msgpack'],
+         ['delta.v1.json,delta.v1.msgpack', 'json'],
+         ["x, bearer.$token, delta.v1.msgpack", 'msgpack'],
+         ['Delta.v1.msgpack, delta.v1.json', 'json'],
+         ['delta.v1.msgpackx, delta.v1.json', 'json'])
+    {
+        is(ws($protocol => $_->[0])->header($protocol), "delta.v1.$_->[1]",
+           "$_->[1] is the first known of \"$_->[0]\"" =~ s/$token/x/r);
+    }
+
+    $ws = ws($protocol => 'x, delta.v1.msgpack',
+             -more => [ $protocol => 'delta.v1.json' ]);
+    is($ws->header($protocol), 'delta.v1.msgpack', 'and of two lines');
+
     is(status($protocol => $_), 400, "\"$_\" alone is 400")
         for 'graphql-ws', 'delta.v2.json', 'delta.v1.jsonx', 'Delta.V1.Json',
-            '';
+            'Delta.v1.msgpack', '';
     is(status($protocol => "bearer.$token"), 400,
        'a token without a protocol to echo is 400');
 

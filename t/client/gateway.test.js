@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
 
 import { createClient } from '../../src/client/index.js'
+import { decode } from '../../src/client/msgpack/index.js'
 import { createStores } from '../../src/client/stores/index.js'
 import { Storage } from './lib/fakes.js'
 import { Redis } from './lib/redis.js'
@@ -58,6 +59,17 @@ const next = (source, name, accept = () => true) =>
 const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
 const reload = () => process.kill(Number(env.DELTA_NGINX), 'SIGHUP')
 const cut = () => sockets.forEach(socket => socket.cut())
+
+// decode as an application gives it, and how often it was needed
+
+function counted() {
+    const msgpack = bytes => {
+        msgpack.count++
+        return decode(bytes)
+    }
+    msgpack.count = 0
+    return msgpack
+}
 
 // Publishes n events and collects what arrives, while something happens.
 
@@ -133,6 +145,52 @@ test('a page that is loaded again goes on', async () => {
     second.on('tick', d => seen.push(d.n))
     await next(second, 'tick', d => d.n === 2)
     assert.deepEqual(seen, [2])
+})
+
+test('MessagePack says the same as JSON', async () => {
+    const msgpack = counted()
+    const one = open('ben', { msgpack })
+    const two = open('ben')
+    await Promise.all([next(one, 'ready'), next(two, 'ready')])
+    assert.equal([...sockets].filter(
+        socket => socket.protocol === 'delta.v1.msgpack').length, 1)
+    const count = msgpack.count
+    const d = {
+        text: 'é😀\u0000"\\', list: [true, false, null, [], {}],
+        n: [0, -1, -32, -33, 127, 128, 255, 256, 65535, 65536, 2 ** 32,
+            -(2 ** 31), 2 ** 53 - 1, 2 ** 63, -(2 ** 63), 0.1, -1.5e300],
+        long: 'x'.repeat(40000), many: upTo(70),
+        ...Object.fromEntries(upTo(70).map(n => [`k${n}`, n])),
+    }
+    const came = [next(one, 'event'), next(two, 'event')]
+    await redis.publish('guild:1', 'patch', d)
+    const [a, b] = await Promise.all(came)
+    assert.deepEqual(a.d, d)
+    assert.deepEqual(a, b)
+    assert.equal(msgpack.count, count + 1)
+    assert.equal(one.stats.parse_rejected, 0)
+})
+
+test('MessagePack: commands, cuts and reloads', async () => {
+    const msgpack = counted()
+    const client = open('cleo', { msgpack, minDelay: 50,
+                                  transports: ['websocket'] })
+    const handle = client.subscribe('channel:5')
+    const refused = client.subscribe('channel:99')
+    const reason = next(refused, 'state', s => s.state === 'unsubscribed')
+    await next(handle, 'state', s => s.state === 'subscribed')
+    assert.equal((await reason).reason, 'forbidden')
+    const seen = await stream(client, 'guild:2', 60, async i => {
+        if (i % 17 === 0) cut()
+        if (i === 30) reload()
+        await pause(10)
+    })
+    assert.deepEqual(seen, upTo(60))
+    assert.ok(client.stats.connects > 1, 'it was cut')
+    const id = await redis.publish('guild:2', 'tick', { n: 0 })
+    assert.equal(await client.seen(id), true)
+    assert.ok(msgpack.count > 60)
+    assert.equal(client.stats.parse_rejected, 0)
 })
 
 test('an event stream where WebSocket is blocked, from the same cursor',

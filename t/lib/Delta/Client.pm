@@ -18,6 +18,7 @@ use warnings;
 
 use IO::Select;
 use IO::Socket::INET;
+use Delta::MessagePack;
 use JSON::PP ();
 use Time::HiRes qw(time);
 
@@ -443,7 +444,8 @@ sub got_close {
 }
 
 
-# The next text message as data; undef at a close, the end or too late.
+# The next message as data, of either encoding; undef at a close, the end or too
+# late.
 
 sub read_json {
     my ($self, $timeout) = @_;
@@ -452,7 +454,9 @@ sub read_json {
 
     return if $message->{opcode} == 8;
 
-    return $json->decode($message->{payload});
+    return $message->{opcode} == 2
+        ? Delta::MessagePack::decode($message->{payload})
+        : $json->decode($message->{payload});
 }
 
 
