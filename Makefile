@@ -6,7 +6,8 @@
 #   make build upstream         the module and the reference upstream
 #   make contract               what is made of conf/events.json
 #   make bench                  latency and CPU of a delivery; the contract's;
-#                               sizes of deltas; how late a world's ticks are
+#                               bytes of changes, sizes of deltas; how late a
+#                               world's ticks are
 #   make client                 the client library, bundled, and its sizes
 #   make storm [N=2000]         so many clients come back at once
 #   make deb                    build/deb/libnginx-mod-http-delta_*.deb
@@ -93,6 +94,7 @@ test: build upstream $(if $(filter build/asan,$(BUILD)),$(BUILD)/noclose.so)
 bench: build upstream $(BUILD)/contract-bench $(BUILD)/ticks-client
 	@$(BUILD)/contract-bench conf/events.json
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/delivery
+	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/bytes
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/spaces
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/ticks
 

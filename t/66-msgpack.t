@@ -9,6 +9,7 @@ use utf8;
 
 use Delta;
 use Delta::MessagePack;
+use File::Basename qw(dirname);
 
 my $t = Delta->new;
 
@@ -63,6 +64,7 @@ behind();
 commands();
 bad_commands();
 other_frames();
+bytes();
 
 done_testing;
 
@@ -421,4 +423,30 @@ sub other_frames {
         is_deeply([ $ws->read_close ], [ 1003, 'Commands are text messages.' ],
                   'without the subprotocol binary is 1003');
     }
+}
+
+
+# The measurement holds its goal, and has a line for every event that changes
+# an entity.
+
+sub bytes {
+    my $top = dirname(__FILE__) . '/..';
+    my $said = qx("$^X" "-I$top/t/lib" "$top/t/bench/bytes" 2>&1);
+
+    is($?, 0, 'an update of presence is 90 % below the list of users')
+        or diag($said);
+
+    my %below = $said =~ /^  (\S[\w ]*\w) +\d+ bytes, +([\d.]+) % below/mg;
+
+    is(join(', ', sort keys %below),
+       'JSON, MessagePack, compact, compact MessagePack', 'each as');
+    is(scalar(grep { $_ < 90 } values %below), 0, 'of any kind');
+    cmp_ok($below{MessagePack}, '>', $below{JSON}, 'MessagePack is smaller');
+
+    open my $fh, '<', "$top/conf/events.json" or die "events.json: $!";
+    my @names = grep { /_update$/ && $_ ne 'presence_update' }
+        keys %{ json_decode(join '', <$fh>)->{events} };
+
+    is(scalar(grep { $said !~ /^  $_ +\d+  JSON /m } @names), 0,
+       'each change is measured');
 }
