@@ -53,6 +53,8 @@ export interface ClientEvents {
     subscribed: [{ channel: string }]
     unsubscribed: [{ channel: string, reason: string }]
     reconnect: [{ after_ms: number }]
+    /** A heartbeat was answered after so many ms. */
+    latency: [number]
     error: [CommandError]
     event: [Envelope]
     /** lost: for more than `lostAfter`; then restored, or failed for good. */
@@ -151,6 +153,10 @@ export interface Client {
     /** What the last `ready` said. */
     readonly session: Ready | null
     readonly stats: Stats
+    /** Of the last heartbeat, in ms; null: none yet, or an event stream. */
+    readonly latency: number | null
+    /** A heartbeat now; `latency` tells what it took. */
+    ping(): void
     on<T extends string>(name: T, listener: (...args: Arguments<T>) => void):
         () => void
     off(name: string, listener: (...args: any[]) => void): void

@@ -378,6 +378,20 @@ test('own heartbeats notice a dead connection', async () => {
     assert.equal(w.network.sockets.length, 2)
 })
 
+test('a ping tells the latency', async () => {
+    const w = world()
+    const told = []
+    w.client.on('latency', ms => told.push(ms))
+    w.client.ping()
+    const socket = await w.up()
+    assert.equal(w.client.latency, null)
+    w.client.ping()
+    await w.clock.pass(34)
+    socket.say({ v: 1, t: 'heartbeat_ack', d: {} })
+    assert.deepEqual(told, [34])
+    assert.equal(w.client.latency, 34)
+})
+
 test('waking up probes a connection, and ends a wait', async () => {
     const w = world()
     const socket = await w.up()

@@ -88,7 +88,8 @@ test('patches: a user, a guild, a member, one unknown', async () => {
 test('messages: created, edited, reacted to, deleted', async () => {
     const { s, say } = await stores()
     const ids = { guild_id: '1', channel_id: '7', message_id: 'm1' }
-    say('message_create', { ...ids, content: 'hi' })
+    say('message_create', { ...ids, content: 'hi',
+                            attachments: [{ attachment_id: 'y', size: 2 }] })
     say('message_create', { ...ids, message_id: 'm2',
                             message: { content: 'two' } })
     say('message_update', { ...ids, content: 'ho' })
@@ -98,6 +99,8 @@ test('messages: created, edited, reacted to, deleted', async () => {
     assert.equal(s.messages.get('m2').content, 'two')
     assert.deepEqual(s.messages.get('m1').reactions, { '+1': 2 })
     assert.equal(s.messages.get('m1').attachments.x.size, 3)
+    assert.equal(s.messages.get('m1').attachments.y.size, 2)
+    say('attachment_delete', { ...ids, attachment_id: 'y' })
     say('message_reaction', { ...ids, emoji: '+1', count: 0 })
     say('attachment_delete', { ...ids, attachment_id: 'x' })
     assert.deepEqual(s.messages.get('m1').reactions, {})
@@ -129,8 +132,15 @@ test('roles, overrides, profiles, friends', async () => {
     say('channel_reorder', { guild_id: '1', channel_ids: ['8', '7'] })
     assert.equal(s.channels.get('7').position, 1)
     say('workspace_channel_override_update',
-        { guild_id: '1', channel_id: '7', role_id: 'r', deny: 1 })
-    assert.equal(s.channels.get('7').overrides.r.deny, 1)
+        { guild_id: '1', channel_id: '7', role_id: 'r',
+          allow: [], deny: ['view_channel'] })
+    assert.deepEqual(s.channels.get('7').overrides.r.deny, ['view_channel'])
+    say('workspace_channel_override_update',
+        { guild_id: '1', channel_id: '7', role_id: 'r', allow: [], deny: [] })
+    assert.deepEqual(s.channels.get('7').overrides, {})
+    say('workspace_role_assignment_add', ids)
+    say('workspace_role_delete', ids)
+    assert.deepEqual(s.members.get('1/ada').role_ids, [], 'nobody has it')
 
     say('profile_update', { user_id: 'ada', bio: 'b' })
     say('profile_avatar_update', { user_id: 'ada', avatar_version: 2 })

@@ -27,7 +27,7 @@ const DEFAULTS = {
 // Names of our own events, which no event of a backend is taken for.
 
 const OWN = new Set(['state', 'event', 'error', 'ready', 'resumed', 'resync',
-                     'subscribed', 'unsubscribed', 'reconnect'])
+                     'subscribed', 'unsubscribed', 'reconnect', 'latency'])
 
 export const createClient = (url, options = {}) => new Client(url, options)
 
@@ -35,6 +35,7 @@ class Client extends Emitter {
     stats = { received: 0, duplicates: 0, unknown_received: 0,
               parse_rejected: 0, connects: 0 }
     session = null              // d of the last ready
+    latency = null              // of the last heartbeat, in ms
     connection = Object.freeze({ state: 'disconnected' })
     #env
     #options
@@ -109,6 +110,12 @@ class Client extends Emitter {
     status(status, project) {
         this.#presence = { status, ...project !== undefined && { project } }
         this.#sayStatus()
+    }
+
+    // For those who want to know the latency now.
+
+    ping() {
+        this.#watchdog.ping()
     }
 
     seen(id, options) {
@@ -232,6 +239,7 @@ class Client extends Emitter {
             this.emit(t, d)
             return this.#link.reconnectAfter(d.after_ms)
         case 'heartbeat_ack':
+            return this.emit('latency', this.latency = this.#watchdog.acked())
         case 'authenticated':
             return
         default:                            // presence, or what is new
@@ -244,6 +252,7 @@ class Client extends Emitter {
         const resumed = d.session_id === this.session?.session_id
 
         this.session = d
+        this.latency = null
         this.#first = false
         this.#token = d.resume_token
         this.stats.connects++

@@ -12,6 +12,7 @@ export class Watchdog {
     #timer
     #deadline
     #heard = 0
+    #sent
     #running = false
 
     // beat(), dead(), hurry() whether somebody waits for a cursor
@@ -31,6 +32,18 @@ export class Watchdog {
         this.silence = heartbeat ? 2 * heartbeat + ACK_MS : 0
         this.alive()
         this.#schedule(soon ? 1000 : this.interval * this.env.random())
+    }
+
+    // A heartbeat now; acked() says how long its answer took.
+
+    ping() {
+        if (!this.#running || !this.beats) return
+        this.#expect(ACK_MS)
+        this.#beat()
+    }
+
+    acked() {
+        return this.#sent ? this.env.now() - this.#sent : null
     }
 
     hurried() {
@@ -57,6 +70,11 @@ export class Watchdog {
         if (!this.#running || !this.beats) return
         if (this.env.now() - this.#heard < 1000) return
         this.#expect(PROBE_MS)
+        this.#beat()
+    }
+
+    #beat() {
+        this.#sent = this.env.now()
         this.beat()
     }
 
@@ -64,8 +82,7 @@ export class Watchdog {
         if (!this.beats) return
         this.env.clearTimeout(this.#timer)
         this.#timer = this.env.setTimeout(() => {
-            this.#expect(ACK_MS)
-            this.beat()
+            this.ping()
             this.#schedule(this.hurry() ? HURRY_MS : this.interval)
         }, ms)
     }

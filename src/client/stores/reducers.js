@@ -13,7 +13,16 @@ const channelId = d => d.channel_id ?? d.channel?.id ?? d.id
 const roleId = d => d.role_id ?? d.role?.id ?? d.id
 const friendId = d => d.user_id ?? d.friend_id ?? d.user?.id ?? d.id
 
-const message = (s, d) => s.messages.patch(messageId(d), entity(d, 'message'))
+// Attachments come as a list, and one by one: by id they are the same.
+
+const message = (s, d) => {
+    const { attachments, ...more } = entity(d, 'message')
+    s.messages.patch(messageId(d), {
+        ...more, ...Array.isArray(attachments) && {
+            attachments: Object.fromEntries(
+                attachments.map(one => [one.attachment_id, one])) },
+    })
+}
 const channel = (s, d) => s.channels.patch(channelId(d), entity(d, 'channel'))
 const member = (s, d) => s.members.patch(memberId(d), entity(d, 'member'))
 const user = (s, d) => s.users.patch(d.user_id ?? d.id, entity(d, 'user'))
@@ -65,7 +74,10 @@ export const reducers = {
     channel_reorder: (s, d) => (d.channel_ids ?? []).forEach(
         (id, position) => s.channels.patch(id, { position })),
     workspace_channel_override_update: (s, d) => s.channels.patch(
-        channelId(d), { overrides: { [roleId(d)]: entity(d, 'override') } }),
+        channelId(d), { overrides: {
+            [roleId(d)]: d.allow?.length || d.deny?.length
+                ? entity(d, 'override') : null,
+        } }),
 
     workspace_update: (s, d) => s.guilds.patch(d.guild_id,
                                                entity(d, 'guild')),
@@ -78,9 +90,16 @@ export const reducers = {
 
     workspace_role_create: role,
     workspace_role_update: role,
-    workspace_role_delete: (s, d) => s.guilds.patch(d.guild_id, {
-        roles: { [roleId(d)]: null },
-    }),
+    workspace_role_delete(s, d) {
+        s.guilds.patch(d.guild_id, { roles: { [roleId(d)]: null } })
+        for (const one of s.members.all()) {
+            if (one.guild_id === d.guild_id
+                && one.role_ids?.includes(roleId(d))) {
+                memberRoles(s, { ...d, user_id: one.user_id },
+                            ids => ids.delete(roleId(d)))
+            }
+        }
+    },
     workspace_role_reorder: (s, d) => s.guilds.patch(d.guild_id, {
         roles: Object.fromEntries((d.role_ids ?? []).map(
             (id, position) => [id, { id, position }])),
