@@ -104,6 +104,15 @@ test('a wide gap is fetched page by page', async () => {
     assert.equal(sync.stats.loads, 1)
 })
 
+test('an answer that did not hold all is continued', async () => {
+    const { w, sync, step } = await follow()
+    w.fits = 4
+    for (let n = 0; n < 9; n++) await step({ silent: true })
+    await step()
+    same(sync, w)
+    assert.equal(sync.stats.loads, 1)
+})
+
 test('a gap older than the snapshots loads all anew', async () => {
     const { w, sync, step } = await follow({}, { keep: 25 })
     for (let n = 0; n < 40; n++) await step({ silent: true })

@@ -54,6 +54,8 @@ export interface Stores {
     /** With all that hangs on it. */
     forgetChannel(id: string): void
     forgetGuild(id: string): void
+    /** Calls refetch, as after a resync; null: for everything. */
+    fetch(channel?: string | null): Promise<void>
     /** When no refetch is under way. */
     settled(): Promise<void>
     close(): void

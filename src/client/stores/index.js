@@ -73,6 +73,13 @@ class Stores {
         this.guilds.remove(id)
     }
 
+    // As after a resync, when something is to be known that never was.
+
+    async fetch(channel = null) {
+        this.#resync({ channel, reason: 'asked' })
+        await this.#running.get(channel)?.done
+    }
+
     // Resolves when no refetch is under way.
 
     async settled() {

@@ -263,7 +263,7 @@ class StateSync extends Emitter {
         while (state.tick < last && !this.#over) {
             const from = state.tick + 1
             const to = Math.min(last, state.tick + this.#options.range)
-            const { snapshots } = await this.#get(
+            const { snapshots, to: told = to } = await this.#get(
                 `${this.#options.snapshots}${this.#options.snapshots
                     .includes('?') ? '&' : '?'}from=${from}&to=${to}`)
 
@@ -272,7 +272,7 @@ class StateSync extends Emitter {
                 if (tick !== state.tick + 1) continue
                 if (!apply({ tick, changes: limitedCast, checksum })) return
             }
-            if (state.tick < to) return
+            if (state.tick < Math.min(to, Math.max(told, from))) return
         }
     }
 

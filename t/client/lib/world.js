@@ -28,6 +28,7 @@ export class World {
     fails = () => false         // an answer, 503
     loses = () => false         // an event, on its way to a client
     spoils = () => false        // an event, likewise
+    fits = Infinity             // snapshots in one answer
     #next = 0
 
     constructor(clock, random, { keep = 200, archive = 20, logged = 50 } = {}) {
@@ -143,12 +144,13 @@ export class World {
     #range(from, to) {
         const snapshots = []
         const missing = []
+        to = Math.min(to, this.tick, from + this.fits - 1)
         for (let tick = from; tick <= to; tick++) {
             const one = this.snapshots.get(tick)
             if (one) snapshots.push(copy(one))
             else missing.push(tick)
         }
-        return { snapshots, missing }
+        return { snapshots, missing, from, to }
     }
 
     #stream(last, signal) {
