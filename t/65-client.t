@@ -9,7 +9,8 @@ use Delta;
 
 use Cwd qw(abs_path);
 use File::Basename qw(basename dirname);
-use IPC::Open3 qw(open3);
+
+use Delta::Node qw(relay);
 
 my $top = abs_path(dirname(__FILE__) . '/..');
 my $size_max = 8192;
@@ -55,7 +56,7 @@ my %env = (
 );
 
 for my $test (sort glob "$top/t/client/*.test.js") {
-    subtest basename($test, '.test.js') => sub { relay($test) };
+    subtest basename($test, '.test.js') => sub { relay($test, 120, %env) };
 }
 
 SKIP: {
@@ -68,43 +69,3 @@ SKIP: {
 }
 
 done_testing;
-
-
-# Node's own TAP: one test here for each of its tests.
-
-sub relay {
-    my ($test) = @_;
-
-    local @ENV{keys %env} = values %env;
-    my ($seen, @detail) = (0);
-
-    my $pid = open3(my $in, my $out, undef, 'node', '--test-reporter=tap',
-                    $test);
-    close $in;
-
-    local $SIG{ALRM} = sub { kill 'KILL', $pid };
-    alarm 120 * $Delta::SLOW;
-
-    while (my $line = <$out>) {
-        chomp $line;
-        push @detail, $line;
-
-        if ($line =~ /^(not )?ok \d+ - (.*)/) {
-            $seen++;
-            my $name = $2 =~ s/\\#/#/gr;
-            ok(!$1, $name) or push @detail, '';
-            diag(join "\n", @detail) if $1 && @detail > 1;
-            @detail = $1 ? ("of: $name") : ();
-        } elsif ($line eq '  ...' && $detail[0] =~ /^of: /) {
-            diag(join "\n", @detail);
-            @detail = ();
-        } elsif ($line eq '  ...') {
-            @detail = ();
-        }
-    }
-
-    waitpid $pid, 0;
-    alarm 0;
-    is($?, 0, 'node ended with status 0') or diag(join "\n", @detail);
-    cmp_ok($seen, '>', 0, 'it had tests');
-}

@@ -100,10 +100,10 @@ export const reducers = {
             }
         }
     },
-    workspace_role_reorder: (s, d) => s.guilds.patch(d.guild_id, {
-        roles: Object.fromEntries((d.role_ids ?? []).map(
-            (id, position) => [id, { id, position }])),
-    }),
+    // the highest first
+    workspace_role_reorder: (s, { guild_id, role_ids = [] }) =>
+        s.guilds.patch(guild_id, { roles: Object.fromEntries(role_ids.map(
+            (id, i) => [id, { id, position: role_ids.length - i }])) }),
     workspace_role_assignment_add: (s, d) =>
         memberRoles(s, d, ids => ids.add(roleId(d))),
     workspace_role_assignment_remove: (s, d) =>

@@ -90,7 +90,8 @@ export function createApi(token) {
         bans: g => get(`${guild(g)}/bans`),
         unban: (g, u) => del(`${guild(g)}/bans/${q(u)}`),
         ipBans: g => get(`${guild(g)}/ip-bans`),
-        addIpBan: (g, ip) => post(`${guild(g)}/ip-bans`, { ip }),
+        addIpBan: (g, address) =>
+            post(`${guild(g)}/ip-bans`, { address }),
         deleteIpBan: (g, b) => del(`${guild(g)}/ip-bans/${q(b)}`),
 
         roles: g => get(`${guild(g)}/roles`),

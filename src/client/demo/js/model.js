@@ -25,6 +25,8 @@ const asMessage = m => ({
     ...m, id: m.message_id ?? m.id,
     reactions: Array.isArray(m.reactions) ? Object.fromEntries(
         m.reactions.map(one => [one.emoji, one.count])) : m.reactions ?? {},
+    own: new Set((Array.isArray(m.reactions) ? m.reactions : [])
+        .filter(one => one.me).map(one => one.emoji)),
     attachments: Array.isArray(m.attachments)
         ? byId(m.attachments, 'attachment_id') : m.attachments ?? {},
 })
@@ -118,20 +120,20 @@ export function createModel({ token, user }) {
                               'messages').map(asMessage)
         const ids = new Set(messages.map(m => m.id))
         stores.messages.removeIf(m => m.channel_id === c && !ids.has(m.id))
-        for (const m of messages) {
+        for (const { own, ...m } of messages) {
             stores.messages.set(m.id, { ...m, channel_id: c })
-            noteReactions(m)
+            noteReactions(m, own)
         }
         stores.messages.replace(stores.messages.all().slice()
             .sort(byTime).map(m => [m.id, m]))
         await nameAuthors(messages)
     }
 
-    function noteReactions(m) {
+    function noteReactions(m, own) {
         for (const [emoji, count] of Object.entries(m.reactions)) {
             const key = `${m.id} ${emoji}`
             model.counts.set(key, count)
-            if (m.mine?.includes(emoji)) model.mine.add(key)
+            if (own.has(emoji)) model.mine.add(key)
             else model.mine.delete(key)
         }
     }

@@ -119,14 +119,12 @@ export function workspaceSettings(app, g, first) {
         return dot
     }
 
-    // The list is from the highest; the order on the wire from the lowest.
-
     function move(role) {
         const ids = ordered().map(one => one.id).filter(id => id !== g)
         const at = ids.indexOf(role.id)
         if (at < 1) return
         ids.splice(at - 1, 0, ...ids.splice(at, 1))
-        attempt(api.reorderRoles(g, ids.reverse()))
+        attempt(api.reorderRoles(g, ids))
     }
 
     function members() {
@@ -186,12 +184,12 @@ export function workspaceSettings(app, g, first) {
                   h('small', {}, ban.reason ?? 'No reason given')),
                 iconButton('bin', 'Lift the ban', () => attempt(
                     api.unban(g, ban.user_id).then(load))))))
-            addresses.replaceChildren(...(b.bans ?? b.ip_bans ?? []).map(
+            addresses.replaceChildren(...(b.ip_bans ?? []).map(
                 ban => h('li', {}, h('span', { class: 'who' },
-                    h('b', {}, ban.ip ?? ban.address ?? ban.ban_id),
+                    h('b', {}, ban.address),
                     h('small', {}, ban.created_at ?? '')),
                     iconButton('bin', 'Lift the ban', () => attempt(
-                        api.deleteIpBan(g, ban.ban_id ?? ban.id))))))
+                        api.deleteIpBan(g, ban.ban_id))))))
             if (!users.children.length) {
                 users.append(h('li', { class: 'quiet' }, 'Nobody is banned.'))
             }
@@ -205,9 +203,9 @@ export function workspaceSettings(app, g, first) {
 
         return h('div', { class: 'stack' }, h('h3', {}, 'Users'), users,
             h('h3', {}, 'Addresses'), addresses,
-            form([field('Ban an address', 'ip', '', {
+            form([field('Ban an address', 'address', '', {
                 required: true, maxLength: 64, placeholder: '192.0.2.7' })],
-                'Ban', ({ ip }) => api.addIpBan(g, ip.trim()),
+                'Ban', ({ address }) => api.addIpBan(g, address.trim()),
                 { class: 'inline' }))
     }
 }

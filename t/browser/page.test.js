@@ -1,0 +1,294 @@
+// Copyright (C) Delta contributors
+
+import assert from 'node:assert/strict'
+import { after, afterEach, before, test } from 'node:test'
+
+import { counts, end, leave, person, start, until } from './lib/browser.js'
+
+let people = []
+
+const come = async (...names) => {
+    people = await Promise.all(names.map(name => person(name)))
+    return people
+}
+
+before(start)
+after(end)
+afterEach(async () => {
+    for (const { name, faults } of people) {
+        assert.deepEqual(faults, [], `no fault in ${name}'s page`)
+    }
+    people = []
+    await leave()
+})
+
+test('messages: sent, edited, reacted to and deleted, in each window',
+     async () => {
+    const [ada, ben] = await come('ada', 'ben')
+    await ada.channel('general')
+    await ben.channel('general')
+    await ada.say('A first word')
+    await ben.seesMessage('A first word')
+    await ada.seesMessage('A first word')
+
+    await ada.tool('A first word', 'Edit')
+    await ada.page.fill('textarea.edit', 'A second thought')
+    await ada.page.keyboard.press('Enter')
+    await ben.seesMessage('A second thought (edited)')
+    await ben.seesMessage('A first word', 0)
+
+    await ben.tool('A second thought', 'React')
+    await ben.page.click('.menu [aria-label="🎉"]')
+    const reaction = one => one.message('A second thought')
+        .locator('.reactions button')
+    await ada.sees(reaction(ada).filter({ hasText: '1' }))
+    await ben.sees(reaction(ben).and(ben.page.locator('[aria-pressed=true]')))
+    await reaction(ada).click()
+    await ben.sees(reaction(ben).filter({ hasText: '2' }))
+    await ben.shot('messages')
+    await reaction(ben).click()
+    await reaction(ada).click()
+    await ben.sees(reaction(ben), 0)
+
+    await ada.tool('A second thought', 'Delete')
+    await ada.page.click('dialog button.danger')
+    await ben.seesMessage('A second thought', 0)
+    await ada.seesMessage('A second thought', 0)
+})
+
+test('by the keyboard alone: write, edit the last, leave it', async () => {
+    const [ada] = await come('ada')
+    await ada.channel('plans')
+    const { keyboard } = ada.page
+    await ada.page.focus('textarea[name=message]')
+    await keyboard.type('Typed')
+    await keyboard.press('Enter')
+    await ada.seesMessage('Typed')
+    await keyboard.press('ArrowUp')
+    await ada.page.waitForSelector('textarea.edit:focus')
+    await keyboard.type(' again')
+    await keyboard.press('Enter')
+    await ada.seesMessage('Typed again')
+    await keyboard.press('ArrowUp')
+    await ada.page.waitForSelector('textarea.edit:focus')
+    await keyboard.press('Escape')
+    await ada.page.waitForSelector('textarea[name=message]:focus')
+})
+
+test('a workspace is renamed in three windows', async () => {
+    const [ada, ben, cleo] = await come('ada', 'ben', 'cleo')
+    await ada.workspaceSettings('overview')
+    await ada.page.fill('dialog [name=name]', 'The Workshop')
+    await ada.page.selectOption('dialog [name=visibility]', 'private')
+    await ada.shot('workspace-settings')
+    await ada.page.click('dialog button.solid')
+    for (const one of [ada, ben, cleo]) {
+        await one.sees(one.page.locator('.workspace-button .name')
+            .filter({ hasText: 'The Workshop' }))
+        await one.sees(one.page.locator(
+            '.workspaces [aria-label="The Workshop"]'))
+    }
+    await ada.page.selectOption('dialog [name=visibility]', 'public')
+    await ada.page.fill('dialog [name=name]', 'Guild One')
+    await ada.page.click('dialog button.solid')
+    await ben.sees(ben.page.locator('.workspaces [aria-label="Guild One"]'))
+})
+
+test('a role that is taken away hides its channel, open or not', async () => {
+    const [ada, ben, cleo] = await come('ada', 'ben', 'cleo')
+    const office = one => one.page.locator('.channels li')
+        .filter({ hasText: 'back-office' })
+    await ben.channel('back-office')
+    await ben.seesMessage('Only helpers read this.')
+    await cleo.sees(office(cleo), 0)
+
+    await ada.workspaceSettings('members')
+    const role = user => ada.page.locator(
+        `dialog [data-user=${user}] [data-role=r1]`)
+    await role('ben').uncheck()
+    await ben.sees(office(ben), 0)
+    await ben.toast('back-office is not open to you any more')
+    await ben.seesMessage('Only helpers read this.', 0)
+    await ben.sees(ben.page.locator('.title').filter({ hasText: 'general' }))
+    await ben.shot('channel-hidden')
+
+    await role('cleo').check()
+    await cleo.sees(office(cleo))
+    await cleo.channel('back-office')
+    await cleo.seesMessage('Only helpers read this.')
+    await role('cleo').uncheck()
+    await role('ben').check()
+    await cleo.sees(office(cleo), 0)
+    await ben.sees(office(ben))
+})
+
+test('a channel is made, closed to a role, and deleted', async () => {
+    const [ada, cleo] = await come('ada', 'cleo')
+    const line = one => one.page.locator('.channels li')
+        .filter({ hasText: 'ideas' })
+    await ada.page.click('[aria-label="New channel"]')
+    await ada.page.fill('dialog [name=name]', 'ideas')
+    await ada.page.click('dialog button.solid')
+    await cleo.sees(line(cleo))
+    await cleo.channel('ideas')
+
+    await line(ada).locator('.icon-button').click()
+    await ada.page.click('#tab-access')
+    await ada.page.selectOption('dialog [data-role=g1]', 'deny')
+    await cleo.sees(line(cleo), 0)
+    await ada.page.selectOption('dialog [data-role=g1]', '')
+    await cleo.sees(line(cleo))
+    await ada.page.click('#tab-overview')
+    await ada.page.click('dialog button.danger')
+    await ada.page.click('dialog button.danger.solid')
+    await cleo.sees(line(cleo), 0)
+    await ada.sees(line(ada), 0)
+})
+
+test('a profile and a picture change before everybody’s eyes', async () => {
+    const [ben, ada] = await come('ben', 'ada')
+    await ben.page.click('[aria-label="Client settings"]')
+    await ben.page.click('#tab-profile')
+    await ben.page.fill('dialog [name=display_name]', 'Benjamin')
+    await ben.page.fill('dialog [name=status_text]', 'On a train')
+    await ben.page.click('dialog button.solid')
+    const line = one => one.page.locator('.side [data-user=ben]')
+    await ada.sees(line(ada).filter({ hasText: 'Benjamin' }))
+
+    const png = await ben.page.evaluate(() => {
+        const canvas = document.createElement('canvas')
+        canvas.width = canvas.height = 64
+        const c = canvas.getContext('2d')
+        c.fillStyle = '#e11d48'
+        c.fillRect(0, 0, 64, 64)
+        return canvas.toDataURL('image/png').split(',')[1]
+    })
+    await ben.page.setInputFiles('dialog [name=avatar]', {
+        name: 'me.png', mimeType: 'image/png',
+        buffer: Buffer.from(png, 'base64') })
+    await ben.toast('Your picture has changed')
+    await until('ada has the picture', () => line(ada).locator('img').evaluate(
+        img => img.complete && img.naturalWidth === 256).catch(() => false))
+    await ben.shot('profile')
+    await ben.page.fill('dialog [name=display_name]', 'Ben')
+    await ben.page.click('dialog button.solid')
+    await ada.sees(line(ada).filter({ hasText: 'Benjamin' }), 0)
+})
+
+test('a friend is asked, accepts, and is let go', async () => {
+    const [ada, dan] = await come('ada', 'dan')
+    for (const one of [ada, dan]) await one.page.click('[aria-label=Friends]')
+    await ada.page.fill('.ask input', 'dan')
+    await ada.page.click('.ask button')
+    await dan.sees(dan.page.locator('.rail [data-count="1"]'))
+    await dan.shot('friend-request')
+    await dan.page.click('[data-user=ada] >> text=Accept')
+    for (const one of [ada, dan]) {
+        await one.sees(one.page.locator('.label')
+            .filter({ hasText: 'Friends — 1' }).and(
+                one.page.locator(':visible')))
+    }
+    await ada.page.click('.cards [data-user=dan] [aria-label^=Remove]')
+    await dan.sees(dan.page.locator('.cards [data-user=ada]'), 0)
+    await ada.sees(ada.page.locator('.cards [data-user=dan]'), 0)
+})
+
+test('a kick closes the channel that is open', async () => {
+    const [ada, cleo, ben] = await come('ada', 'cleo', 'ben')
+    await cleo.channel('general')
+    await ada.page.click('.side [data-user=cleo]')
+    await ada.page.click('.menu >> text=Kick')
+    await ada.page.click('dialog button.danger')
+
+    await cleo.toast('You are no longer in Guild One')
+    await cleo.sees(cleo.page.locator('.workspaces .tile'), 0)
+    await cleo.sees(cleo.page.locator('.message:visible'), 0)
+    await cleo.sees(cleo.page.locator('.title')
+        .filter({ hasText: 'Friends' }))
+    await cleo.shot('kicked')
+    await ben.sees(ben.page.locator('.side [data-user=cleo]'), 0)
+    await ada.say('Nothing that cleo hears')
+    await ben.seesMessage('Nothing that cleo hears')
+    await cleo.seesMessage('Nothing that cleo hears', 0)
+
+    await cleo.page.click('[aria-label="Add a workspace"]')
+    await cleo.page.fill('dialog form:nth-of-type(2) input', 'g1')
+    await cleo.page.click('dialog form:nth-of-type(2) button')
+    await ben.sees(ben.page.locator('.side [data-user=cleo]'))
+    await cleo.seesMessage('Nothing that cleo hears')
+})
+
+test('the gear opens client settings, the menu those of the workspace',
+     async () => {
+    const [ada, cleo] = await come('ada', 'cleo')
+    const tabs = one => one.page.locator('[role=tab]').allTextContents()
+    const title = one => one.page.locator('dialog h2').textContent()
+
+    for (const one of [ada, cleo]) {
+        await one.page.click('.channel-rail footer >> .icon-button')
+        assert.equal(await title(one), 'Client settings')
+        assert.deepEqual(await tabs(one), ['Voice', 'Profile'])
+        await one.page.keyboard.press('ArrowDown')
+        await one.shot(`client-settings-${one.name}`)
+        await one.page.keyboard.press('Escape')
+        await one.sees(one.page.locator('dialog'), 0)
+    }
+
+    await ada.workspaceSettings()
+    assert.equal(await title(ada), 'Workspace settings')
+    assert.deepEqual(await tabs(ada), ['Overview', 'Roles', 'Members', 'Bans'])
+    await ada.page.click('#tab-roles')
+    await ada.page.click('dialog summary')
+    await ada.shot('workspace-roles')
+    await ada.close()
+
+    await cleo.page.click('.workspace-button')
+    await cleo.sees(cleo.page.locator('.menu >> text=Leave workspace'))
+    await cleo.sees(cleo.page.locator('.menu >> text=Workspace settings'), 0)
+    await cleo.page.keyboard.press('Escape')
+
+    await ada.workspaceSettings('members')
+    await ada.page.selectOption('dialog [data-user=cleo] select', 'moderator')
+    await until('cleo has got the right', async () => {
+        await cleo.page.click('.workspace-button')
+        const has = await cleo.page.locator(
+            '.menu >> text=Workspace settings').count()
+        await cleo.page.keyboard.press('Escape')
+        return has
+    })
+    await cleo.workspaceSettings()
+    assert.deepEqual(await tabs(cleo), ['Members', 'Bans'])
+    await ada.page.selectOption('dialog [data-user=cleo] select', 'member')
+})
+
+test('on a phone, light and dark, nothing is wider than the screen',
+     async () => {
+    for (const colorScheme of ['light', 'dark']) {
+        const ada = await person('ada', {
+            colorScheme, viewport: { width: 360, height: 700 },
+            isMobile: true, hasTouch: true })
+        people.push(ada)
+        const fits = async what => {
+            await ada.shot(`phone-${colorScheme}-${what}`)
+            assert.ok(await ada.page.evaluate(() =>
+                document.documentElement.scrollWidth <= innerWidth
+                && document.querySelector('main').scrollWidth
+                    <= innerWidth), what)
+        }
+        await ada.page.click('.burger')
+        await ada.channel('general')
+        await fits('channel')
+        await counts(ada.page.locator('.channel-rail:visible'), 0)
+        await ada.page.click('.people-toggle')
+        await ada.page.click('.side [data-user=ben]')
+        await ada.page.keyboard.press('Escape')
+        await ada.page.click('.shade', { position: { x: 5, y: 300 } })
+        await ada.page.click('.burger')
+        await ada.page.click('[aria-label="Client settings"]')
+        await ada.page.click('#tab-profile')
+        await fits('profile')
+        await ada.close()
+        await ada.page.click('[aria-label=World]')
+        await fits('world')
+    }
+})
