@@ -511,6 +511,7 @@ struct ngx_http_delta_session_s {
 
     ngx_http_delta_state_e       state;
     unsigned                     welcomed:1;    /* ready was sent */
+    unsigned                     named:1;       /* subscribe= was asked */
     unsigned                     resynced:1;
     unsigned                     again:1;   /* some may be known: see replay */
     unsigned                     news:2;    /* sse: cursors still to send */

@@ -17,6 +17,7 @@
 #include "ngx_http_delta_wheel.h"
 #include "core/delta_command.h"
 #include "core/delta_msgpack.h"
+#include "core/delta_name.h"
 
 
 static ngx_int_t ngx_http_delta_command_admit(ngx_http_delta_session_t *s);
@@ -128,6 +129,66 @@ ngx_http_delta_command_run(ngx_http_delta_session_t *s, char *data,
     }
 
     ngx_http_delta_commands[command.type](s, &command, &ref);
+}
+
+
+void
+ngx_http_delta_command_named(ngx_http_delta_session_t *s)
+{
+    u_char               buf[NGX_INT_T_LEN], *p, *end, *last, *src;
+    ngx_str_t            names, name, ref;
+    ngx_uint_t           i;
+    ngx_http_request_t  *r;
+
+    r = s->request;
+
+    if (s->named || s->transport->transport == NGX_HTTP_DELTA_WS
+        || s->state != NGX_HTTP_DELTA_LIVE)
+    {
+        return;
+    }
+
+    s->named = 1;
+
+    if (ngx_http_arg(r, (u_char *) "subscribe", 9, &names) != NGX_OK) {
+        return;
+    }
+
+    p = ngx_pnalloc(r->pool, names.len);
+    if (p == NULL) {
+        ngx_http_delta_session_close(s, NGX_HTTP_DELTA_CLOSE_INTERNAL);
+        return;
+    }
+
+    last = p;
+    src = names.data;
+    ngx_unescape_uri(&last, &src, names.len, 0);
+
+    for (i = 0; p < last && i < NGX_HTTP_DELTA_MAX_NAMED; p = end + 1, i++) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        name.data = p;
+        name.len = end - p;
+        ref.data = buf;
+        ref.len = ngx_sprintf(buf, "%ui", i) - buf;
+
+        if (delta_name_valid((char *) name.data, name.len)) {
+            ngx_http_delta_membership_ask(s, &name, &ref);
+
+        } else {
+            ngx_http_delta_say_error(s, "bad_channel",
+                                     "The channel is not a channel name.",
+                                     &ref);
+        }
+
+        if (s->state != NGX_HTTP_DELTA_LIVE) {
+            return;
+        }
+    }
 }
 
 

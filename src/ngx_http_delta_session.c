@@ -7,6 +7,7 @@
 #include "ngx_http_delta_session.h"
 #include "ngx_http_delta_auth.h"
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_command.h"
 #include "ngx_http_delta_control.h"
 #include "ngx_http_delta_epoch.h"
 #include "ngx_http_delta_event.h"
@@ -508,6 +509,7 @@ ngx_http_delta_session_resumed(ngx_http_delta_session_t *s)
 
     ngx_http_delta_replay_end(s);
     ngx_http_delta_presence_live(s);
+    ngx_http_delta_command_named(s);
 }
 
 

@@ -57,6 +57,7 @@ $t->start_nginx($conf, name => 'nginx-far');
 $t->{ports}[0] = $near;
 
 commands();
+named();
 limits();
 grants();
 bursts();
@@ -190,6 +191,32 @@ sub commands {
     is_deeply($ws->read_json, { v => 1, t => 'subscribed',
                                 d => { channel => 'lobby' } },
               'without ref there is none in the answer');
+}
+
+
+# An event stream names what it would ask for, and is answered alike.
+
+sub named {
+    my $sse = $t->sse('/gateway?subscribe=channel:c1,lobby%2Cchannel:zz,a%2Fb,'
+                      . 'hall%3Ah1', token => $t->token('ben'));
+
+    is($sse->read_json->{t}, 'ready', 'an event stream that names channels');
+
+    my %answer;
+
+    for (1 .. 5) {
+        my $message = $sse->read_json;
+        $answer{ $message->{d}{ref} } = $message->{d}{channel}
+            // $message->{d}{code};
+    }
+
+    is_deeply(\%answer, { 0 => 'channel:c1', 1 => 'lobby', 2 => 'forbidden',
+                          3 => 'bad_channel', 4 => 'hall:h1' },
+              'each is answered as the command would be');
+
+    $t->publish('channel:c1', { t => 'x', d => {} });
+    is($sse->read_until('x')->{c}, 'channel:c1', 'and gets its events');
+    $sse->disconnect;
 }
 
 

@@ -389,8 +389,29 @@ test('an event stream names its channels in the URL', async () => {
     await w.clock.pass(0)
     ready(['channel:7'])
     await w.clock.pass(10000)
-    assert.deepEqual([one.state, two.state], ['subscribed', 'unsubscribed'])
+    assert.deepEqual([one.state, two.state], ['subscribed', 'unsubscribed'],
+                     'a gateway that does not know the argument')
     assert.equal(w.network.fetches.length, 2)
+
+    const three = w.client.subscribe('channel:9')
+    const four = w.client.subscribe('channel:5')
+    const refused = []
+    w.client.on('error', ({ code, channel }) => refused.push([code, channel]))
+    await w.clock.pass(50)
+    const say = d => w.network.last.write(`data: ${JSON.stringify(d)}\n\n`)
+    assert.match(w.network.last.url, /channel%3A9%2Cchannel%3A5$/)
+    const place = name => new URL(w.network.last.url).searchParams
+        .get('subscribe').split(',').indexOf(name)
+    w.network.last.stream()
+    await w.clock.pass(0)
+    ready(['channel:7'])
+    say(word('subscribed', { channel: 'channel:9', ref: place('channel:9') }))
+    say(word('error', { code: 'forbidden', message: 'No.',
+                        ref: place('channel:5') }))
+    await w.clock.pass(0)
+    assert.deepEqual([three.state, four.state], ['subscribed', 'unsubscribed'])
+    assert.ok(refused.some(([code, channel]) =>
+        code === 'forbidden' && channel === 'channel:5'))
 })
 
 test('a backend can ask to fetch anew', async () => {

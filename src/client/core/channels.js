@@ -9,6 +9,7 @@ const BURST = 60                // commands at once: half of the default rate
 const PACE_MS = 700
 const LINGER_MS = 500           // so long a channel outlives its last handle
 const AGAIN_MS = 2000
+const ANSWER_MS = 5000
 
 class Handle extends Emitter {
     #shared
@@ -77,10 +78,10 @@ export class Channels {
     // For an event stream, which names its channels in the URL.
 
     names() {
-        return [...this.#shared.values()].filter(shared => {
-            shared.named = shared.wanted
-            return shared.wanted
-        }).map(shared => shared.name)
+        const wanted = [...this.#shared.values()]
+            .filter(shared => shared.wanted)
+        wanted.forEach((shared, place) => { shared.named = place })
+        return wanted.map(shared => shared.name)
     }
 
     // Whether an event of this type, or any, has a listener here.
@@ -121,7 +122,7 @@ export class Channels {
 
         for (const shared of this.#shared.values()) {
             if (this.#given.has(shared.name)) {
-                if (!shared.asked && !shared.named) shared.wanted = false
+                if (!shared.asked && shared.named < 0) shared.wanted = false
                 this.#state(shared, 'subscribed')
             } else if (shared.wanted || shared.state === 'subscribed') {
                 this.#want(shared)
@@ -199,7 +200,7 @@ export class Channels {
         this.#up = false
         for (const shared of this.#shared.values()) {
             this.env.clearTimeout(shared.retry)
-            shared.named = false
+            shared.named = -1
             if (shared.state === 'subscribed') {
                 this.#state(shared, 'subscribing')
             }
@@ -216,7 +217,8 @@ export class Channels {
     }
 
     #create(name) {
-        const shared = { name, handles: new Set(), state: 'unsubscribed' }
+        const shared = { name, handles: new Set(), state: 'unsubscribed',
+                         named: -1 }
         this.#shared.set(name, shared)
         return shared
     }
@@ -232,9 +234,14 @@ export class Channels {
         if (this.on.commands()) {
             this.#queue.push(name)
             this.#pump()
-        } else if (shared.named) {
-            this.#refuse(shared, 'not_on_sse',
-                         'The event stream came without it.')
+        } else if (shared.named >= 0) {
+            // its place is the ref of the answer
+            this.#asked.set(shared.named, { t: 'subscribe', channel: name })
+            shared.retry = this.env.setTimeout(() => {
+                if (!this.#asked.has(shared.named)) return
+                this.#refuse(shared, 'not_on_sse',
+                             'The event stream came without it.')
+            }, ANSWER_MS)
         } else {
             this.on.reconnect()
         }
