@@ -44,6 +44,11 @@ class Person {
         Object.assign(this, { name, context, page })
         page.setDefaultTimeout(WAIT_MS)
         page.on('pageerror', error => this.faults.push(error.stack))
+        page.on('console', line => {
+            if (env.DELTA_DEBUG && line.type() === 'error') {
+                console.error(name, line.text())
+            }
+        })
         page.on('websocket', socket => this.sockets.push(socket.url()))
     }
 

@@ -28,7 +28,8 @@ my $dir = "$Delta::TOP/build/browser";
 sub browse {
     my ($name, $seconds) = @_;
 
-    my ($chromium) = grep { -x } qw(/usr/bin/chromium /usr/bin/chromium-browser);
+    my ($chromium) = grep { -x } map { "/usr/bin/$_" }
+        qw(chromium chromium-browser);
 
     my $why = !$chromium ? 'Chromium is needed (package chromium)'
         : (`node --version 2>&1` // '') !~ /^v(?:1[89]|[2-9]\d)/

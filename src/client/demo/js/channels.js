@@ -50,6 +50,7 @@ export function channelRail(app) {
         return h('li', { class: here ? 'here' : '' },
             h('a', { href: `#/w/${encodeURIComponent(c.guild_id)}/`
                            + encodeURIComponent(c.id),
+                     onclick: () => app.show('main'),
                      'data-f': 'channel', 'aria-current': here && 'page' },
               icon(c.kind === 'voice' ? 'voice' : 'hash'),
               h('span', {}, c.name)),

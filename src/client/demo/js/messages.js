@@ -52,7 +52,9 @@ export function messagesView(app) {
             form.requestSubmit()
         } else if (event.key === 'ArrowUp' && !box.value) {
             const mine = current().filter(m => m.author_id === model.user)
-            if (mine.length) edit(mine.at(-1).id)
+            if (!mine.length) return
+            event.preventDefault()
+            edit(mine.at(-1).id)
         }
     }
 

@@ -71,7 +71,7 @@ export function workspaceRail(app) {
             friends.classList.toggle('here', kind === 'friends')
             world.classList.toggle('here', kind === 'world')
             const wishes = model.stores.friends.all().filter(f =>
-                f.state === 'pending' && f.direction === 'incoming').length
+                f.state !== 'accepted' && f.direction === 'incoming').length
             friends.dataset.count = wishes || ''
             keyed(list, model.stores.guilds.all(), guild => guild.id,
                   guild => [guild.name, app.route.guild === guild.id], tile)
