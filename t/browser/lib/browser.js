@@ -123,7 +123,8 @@ export async function until(what, f, ms = WAIT_MS) {
 export async function person(name, { url = base, cookies, path = '/',
                                      ...options } = {}) {
     const context = await browser.newContext({
-        viewport: { width: 1200, height: 760 }, ...options })
+        viewport: { width: 1200, height: 760 }, reducedMotion: 'reduce',
+        ...options })
     contexts.add(context)
     if (cookies) await context.addCookies(cookies)
     const one = new Person(name, context, await context.newPage())

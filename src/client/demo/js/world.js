@@ -8,9 +8,9 @@ import { h, text } from './dom.js'
 const SIZE = 1000
 const TICK_MS = 100
 const STYLES = {
-    npc: ['--npc', 3.2], tree: ['--tree', 5], stone: ['--stone', 4.5],
-    berries: ['--berries', 4], house: ['--house', 8], mill: ['--mill', 8],
-    sack: ['--sack', 3.5],
+    npc: ['--npc', 5], tree: ['--tree', 9], stone: ['--stone', 7],
+    berries: ['--berries', 6], house: ['--house', 13], mill: ['--mill', 13],
+    sack: ['--sack', 5],
 }
 
 export function worldView(app) {
@@ -77,9 +77,9 @@ export function worldView(app) {
         element.dataset.tick = tick ?? ''
         element.dataset.checksum = sync.checksum ?? ''
         text(facts, `${status} · tick ${tick ?? '–'} · ${entities.size} `
-             + `visible · checksum ${sync.checksum ?? '–'} · ${stats.gaps} `
-             + `gaps, ${stats.repaired} ticks repaired, `
-             + `${stats.diverged} divergences, ${stats.loads} loads`)
+             + `visible · checksum ${sync.checksum ?? '–'} · gaps `
+             + `${stats.gaps}, repaired ticks ${stats.repaired}, divergences `
+             + `${stats.diverged}, loads ${stats.loads}`)
     }
 
     function draw(now) {
@@ -97,6 +97,17 @@ export function worldView(app) {
         let nearest = null
 
         c.clearRect(0, 0, canvas.width, canvas.height)
+        c.strokeStyle = style.getPropertyValue('--line')
+        c.globalAlpha = .5
+        c.beginPath()
+        for (let n = 100; n < SIZE; n += 100) {
+            c.moveTo(n * scale, 0)
+            c.lineTo(n * scale, canvas.height)
+            c.moveTo(0, n * scale)
+            c.lineTo(canvas.width, n * scale)
+        }
+        c.stroke()
+        c.globalAlpha = 1
         for (const { id, type, position } of sync.entities.values()) {
             const [color, r] = STYLES[type] ?? ['--npc', 3]
             const before = from.get(id) ?? position
@@ -106,7 +117,7 @@ export function worldView(app) {
             c.beginPath()
             if (type === 'house' || type === 'mill') {
                 c.roundRect((x - r) * scale, (y - r) * scale, 2 * r * scale,
-                            2 * r * scale, 3 * scale)
+                            2 * r * scale, 4 * scale)
             } else {
                 c.arc(x * scale, y * scale, r * scale * 1.2, 0, 7)
             }
