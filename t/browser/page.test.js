@@ -22,6 +22,34 @@ afterEach(async () => {
     await leave()
 })
 
+// First, as whoever was here is held to be for a minute.
+
+test('members are seen to come, to be busy, and to go',
+     { skip: !process.env.DELTA_PRESENCE && 'the conf keeps no presence' },
+     async () => {
+    const [ben] = await come('ben')
+    const line = status => ben.page.locator(
+        `.side [data-user=ada][data-status=${status}]`)
+    await ben.sees(line('offline'))
+
+    const [ada] = await come('ada')
+    await ben.sees(line('online'))
+    await ada.page.click('.account-button')
+    await ada.page.fill('.status-note input', 'the engine')
+    await ada.page.keyboard.press('Enter')
+    await ben.sees(line('online').filter({ hasText: 'the engine' }))
+    await ada.page.click('.account-button')
+    await ada.page.click('.menu >> text=Busy')
+    await ben.sees(line('busy'))
+    await ben.shot('presence')
+    await ada.page.reload()
+    await ada.live()
+    await ben.sees(line('busy'))
+    await ada.page.click('.pill')
+    await ada.page.click('.menu >> text=Log out')
+    await ben.sees(line('offline'))
+})
+
 test('messages: sent, edited, reacted to and deleted, in each window',
      async () => {
     const [ada, ben] = await come('ada', 'ben')

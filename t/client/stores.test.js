@@ -203,7 +203,10 @@ test('refetch: what came meanwhile is on top, and it is repeated',
     t.mock.method(console, 'error', () => {})
     const asked = []
     const { s, say, socket } = await stores({
-        setTimeout: f => Promise.resolve().then(f),
+        setTimeout(f) {
+            assert.equal(this, undefined, 'as browsers want it')
+            return Promise.resolve().then(f)
+        },
         refetch: ({ channel }) => new Promise((resolve, reject) =>
             asked.push({ channel, resolve, reject })),
     })

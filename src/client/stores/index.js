@@ -31,7 +31,8 @@ class Stores {
         this.messages = new Store({ limit: messages })
         this.#client = client
         this.#refetch = refetch
-        this.#setTimeout = setTimeout
+        // a browser's refuses to be anybody else's method
+        this.#setTimeout = (f, ms) => setTimeout(f, ms)
         this.#off = [
             ...Object.keys(reducers).map(t => client.on(t, (d, message) =>
                 this.#event(t, d, message.c ?? null))),

@@ -41,6 +41,8 @@ sub browse {
     my $t = Delta->new;
     system('cp', '-rL', "$Delta::TOP/src/client", $t->file('client')) == 0
         or die 'cannot copy the client';
+    system('cp', "$Delta::TOP/conf/events.json", $t->file('events.json')) == 0
+        or die 'cannot copy the contract';
     make_path("$Delta::TOP/build/screenshots");
 
     $t->start_redis;
@@ -57,6 +59,7 @@ sub browse {
         DELTA_URL => 'http://127.0.0.1:' . $t->port,
         DELTA_NGINX => $t->pid('nginx'),
         DELTA_SLOW => $Delta::SLOW,
+        DELTA_PRESENCE => conf() =~ /^\s*delta_presence\s/m ? 1 : '',
         DELTA_CHROMIUM => $chromium,
         DELTA_PLAYWRIGHT => $dir,
         DELTA_SCREENSHOTS => "$Delta::TOP/build/screenshots");

@@ -11,7 +11,7 @@ export function membersView(app) {
     const { model } = app
     const { api, stores } = model
     const here = group('Here')
-    const away = group('Away')
+    const away = group('Others')
 
     function group(label) {
         const list = h('ul', { class: 'people' })

@@ -39,6 +39,7 @@ export function tabbed(title, panels, { onclose, first } = {}) {
                          { wide: true, onclose })
     const [id, , make] = panels.find(([id]) => id === first) ?? panels[0]
     show(id, make)
+    tabs.find(tab => tab.tabIndex === 0).focus()
     return close
 }
 
