@@ -304,6 +304,9 @@ async function space(options = {}) {
         streams.at(-1).say({ type: 'space-delta', ...d })
         await turn()
     }
+    assert.equal(answers.length, 0, 'nothing is fetched before a delta')
+    await delta({ created: [], updated: [], deleted: [] })
+    assert.equal(answers.length, 1)
     return { clock, asked, streams, answers, sync, delta }
 }
 

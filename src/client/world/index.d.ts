@@ -16,7 +16,8 @@ export interface WorldChanges {
 
 /** What a source says; a source of one's own must say it likewise. */
 export interface SourceEvents {
-    open(): void
+    /** live: from here on nothing is missed; else from the first event on. */
+    open(live?: boolean): void
     event(event: { type: string, [name: string]: unknown }): void
     lost?(): void
     failed?(error: Error): void

@@ -1,7 +1,7 @@
 // Copyright (C) Delta contributors
 
 // Where live events come from: an event stream of its own, or a channel of a
-// client.  Both call open(), event({ type, … }), lost() and failed(why).
+// client.  Both call open(live), event({ type, … }), lost() and failed(why).
 
 import { Backoff } from '../core/backoff.js'
 import { blocks } from '../core/sse.js'
@@ -119,11 +119,11 @@ export const channelSource = (client, channel, type) => ({
         handle.on(type, d => on.event({ ...d, type }))
         handle.onResync(resync => on.event({ ...resync, type: 'resync' }))
         handle.on('state', ({ state, reason }) => {
-            if (state === 'subscribed') on.open()
+            if (state === 'subscribed') on.open(true)
             else if (state === 'subscribing') on.lost?.()
             else on.failed?.(new Error(reason))
         })
-        if (handle.state === 'subscribed') on.open()
+        if (handle.state === 'subscribed') on.open(true)
         return () => handle.unsubscribe()
     },
 })

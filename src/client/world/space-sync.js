@@ -23,6 +23,7 @@ class SpaceSync extends Emitter {
     #backoff
     #missed = null              // deltas that came while all were fetched
     #again = false
+    #begins = true              // all must be fetched
     #stop
     #sleep
 
@@ -41,11 +42,10 @@ class SpaceSync extends Emitter {
                                         url: () => this.#url() }))
 
         this.#stop = source.open({
-            open() {},
+            open: live => this.#opened(live),
             event: event => this.#event(event),
             failed: error => this.#end('failed', error),
         })
-        this.#refetch()
     }
 
     close() {
@@ -71,13 +71,28 @@ class SpaceSync extends Emitter {
         return `${stream}${stream.includes('?') ? '&' : '?'}${query}`
     }
 
+    // What is fetched before there are deltas lacks what happens in between;
+    // a stream has them from its first one on.
+
+    #opened(live) {
+        this.#begins = !this.timestamp
+        if (live) this.#begin()
+    }
+
+    #begin() {
+        if (!this.#begins) return
+        this.#begins = false
+        this.#refetch()
+    }
+
     #event(event) {
-        if (event.type === 'resync') return this.#refetch()
+        if (event.timestamp) this.timestamp = event.timestamp
+        if (event.type === 'resync') this.#begins = true
+        this.#begin()
         if (event.type !== 'space_delta') return
         this.#missed?.push(event)
         this.#apply(event)
         this.stats.deltas++
-        if (event.timestamp) this.timestamp = event.timestamp
         this.emit('delta', event)
     }
 

@@ -3,59 +3,15 @@
 // Before a real world, which t/66-world-sync.t has started.
 
 import assert from 'node:assert/strict'
-import net from 'node:net'
 import { test } from 'node:test'
 
 import { checksum, createStateSync } from '../../../src/client/world/index.js'
 import { generator } from '../lib/world.js'
-
-const { env } = process
-const base = new URL(env.DELTA_URL)
-const slow = Number(env.DELTA_SLOW)
-const sleep = ms => new Promise(go => setTimeout(go, ms))
-
-// What can be cut: of the stream alone, or of everything.
-
-class Wire {
-    sockets = new Set()
-    closed = false
-
-    server = net.createServer(near => {
-        if (this.closed) return near.destroy()
-        const far = net.connect(base.port, base.hostname)
-        for (const [one, other] of [[near, far], [far, near]]) {
-            this.sockets.add(one)
-            one.pipe(other)
-            one.on('error', () => other.destroy())
-            one.on('close', () => {
-                this.sockets.delete(one)
-                other.destroy()
-            })
-        }
-    })
-
-    async open() {
-        await new Promise(go => this.server.listen(0, '127.0.0.1', go))
-        this.url = `http://127.0.0.1:${this.server.address().port}`
-        return this
-    }
-
-    cut(closed) {
-        this.closed = closed
-        this.sockets.forEach(socket => socket.destroy())
-    }
-}
-
-async function until(what, f) {
-    for (const end = Date.now() + 15000 * slow; !await f();) {
-        assert.ok(Date.now() < end, `${what}, in time`)
-        await sleep(20)
-    }
-}
+import { Wire, base, sleep, until } from './wire.js'
 
 test('a client that is cut off at random ends with the visible state',
      async t => {
-    const random = generator(Number(env.DELTA_SEED))
+    const random = generator(Number(process.env.DELTA_SEED))
     const wire = await new Wire().open()
     const sync = createStateSync({
         events: `${wire.url}/events`, init: `${wire.url}/world/init`,
@@ -88,9 +44,8 @@ test('a client that is cut off at random ends with the visible state',
         return true
     })
     t.diagnostic(JSON.stringify(sync.stats))
+    sync.close()
+    wire.close()
     assert.ok(sync.stats.repaired + sync.stats.loads > 1)
     assert.equal(sync.stats.diverged, 0)
-    sync.close()
-    wire.cut(true)
-    wire.server.close()
 })
