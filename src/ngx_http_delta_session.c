@@ -31,6 +31,10 @@
 #define NGX_HTTP_DELTA_POOL        1024
 #define NGX_HTTP_DELTA_CLOSE_TIME  5        /* seconds for goodbye */
 
+#define ngx_http_delta_session_gauge(s)                                       \
+    ((s)->transport->transport == NGX_HTTP_DELTA_WS                           \
+     ? NGX_HTTP_DELTA_METRIC_SESSIONS_WS : NGX_HTTP_DELTA_METRIC_SESSIONS_SSE)
+
 
 typedef struct {
     ngx_uint_t   code;
@@ -44,7 +48,6 @@ static ngx_int_t ngx_http_delta_session_fill(ngx_http_delta_session_t *s,
 static void ngx_http_delta_session_cleanup(void *data);
 static void ngx_http_delta_session_destroy(void *data);
 static void ngx_http_delta_session_leave(ngx_http_delta_session_t *s);
-static ngx_uint_t ngx_http_delta_session_gauge(ngx_http_delta_session_t *s);
 static void ngx_http_delta_session_link_up(ngx_http_delta_hub_t *hub);
 static void ngx_http_delta_session_link_down(ngx_http_delta_hub_t *hub);
 static void ngx_http_delta_session_attach(ngx_http_delta_session_t *s);
@@ -271,15 +274,6 @@ ngx_http_delta_session_leave(ngx_http_delta_session_t *s)
     while (s->nsubs) {
         ngx_http_delta_channel_leave(s, s->nsubs - 1);
     }
-}
-
-
-static ngx_uint_t
-ngx_http_delta_session_gauge(ngx_http_delta_session_t *s)
-{
-    return s->transport->transport == NGX_HTTP_DELTA_WS
-           ? NGX_HTTP_DELTA_METRIC_SESSIONS_WS
-           : NGX_HTTP_DELTA_METRIC_SESSIONS_SSE;
 }
 
 
