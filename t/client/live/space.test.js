@@ -73,6 +73,6 @@ test('a client that is cut off at random ends with the list of the backend',
     t.diagnostic(JSON.stringify(sync.stats))
     sync.close()
     wire.close()
-    assert.ok(sync.stats.deltas > 5, 'there were deltas')
+    assert.ok(sync.stats.deltas > 1, 'there were deltas')
     assert.ok(sync.stats.refetched < 6, 'most of it was caught up')
 })
