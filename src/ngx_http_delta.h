@@ -261,6 +261,7 @@ struct ngx_http_delta_link_s {
     unsigned                     pubsub:1;
     unsigned                     connecting:1;
     unsigned                     ready:1;   /* has been greeted */
+    unsigned                     was_ready:1;   /* until it is dialled again */
 };
 
 struct ngx_http_delta_hub_s {

@@ -229,6 +229,17 @@ ngx_http_delta_link_choose(ngx_http_delta_link_t *link, ngx_addr_t *addrs,
         }
     }
 
+    /* where it was is tried first, once: both links find it there */
+
+    for (i = 0; addr == NULL && link->was_ready && i < n; i++) {
+
+        if (ngx_http_delta_link_same(&addrs[i], &link->addr)) {
+            addr = &addrs[i];
+        }
+    }
+
+    link->was_ready = 0;
+
     if (addr == NULL) {
         addr = &addrs[link->address++ % n];
     }
@@ -598,6 +609,8 @@ ngx_http_delta_link_lost(ngx_http_delta_link_t *link, ngx_err_t err,
     ngx_http_delta_metric(hub->worker, REDIS_LOSSES, 1);
 
     ngx_http_delta_link_drop(link);
+
+    link->was_ready = was_ready;
 
     delay = NGX_HTTP_DELTA_BACKOFF_MIN << ngx_min(link->attempts++, 7);
     delay = ngx_min(delay, NGX_HTTP_DELTA_BACKOFF_MAX);

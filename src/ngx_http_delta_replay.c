@@ -344,6 +344,11 @@ ngx_http_delta_replay_handler(void *data, ngx_int_t rc)
 
     ngx_http_delta_replay_serve(replay, rc);
 
+    if (rc == NGX_ERROR) {
+        /* closed, or to begin anew when the link is back */
+        return;
+    }
+
     if (s->pending == 0 && s->state == NGX_HTTP_DELTA_REPLAYING) {
         ngx_http_delta_session_resumed(s);
     }

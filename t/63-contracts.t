@@ -352,6 +352,7 @@ sub compile_check {
     return is(system(qw(cc -std=gnu11 -O1 -Isrc/core -o), $t->file('check'),
               't/bin/contract-check.c', glob('src/core/delta_contract*.c'),
               glob('src/core/delta_json*.c'),
+              'src/core/delta_cursor.c',
               qw(src/core/delta_envelope.c src/core/delta_utf8.c -ljansson)),
               0, 't/bin/contract-check.c builds');
 }
