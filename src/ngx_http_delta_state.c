@@ -6,6 +6,7 @@
 
 #include "ngx_http_delta_state.h"
 #include "ngx_http_delta_channel.h"
+#include "ngx_http_delta_contract.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include "core/delta_json.h"
@@ -178,9 +179,10 @@ ngx_int_t
 ngx_http_delta_state_message(ngx_http_delta_channel_t *channel,
     ngx_str_t *payload)
 {
-    u_char         *p, *last;
-    uint64_t        v;
-    delta_event_t   event;
+    u_char                    *p, *last;
+    uint64_t                   v;
+    delta_event_t              event;
+    ngx_http_delta_refusal_t   refusal;
 
     last = payload->data + payload->len;
     p = ngx_strlchr(payload->data, last, ' ');
@@ -189,7 +191,10 @@ ngx_http_delta_state_message(ngx_http_delta_channel_t *channel,
         || ngx_http_delta_state_version(payload->data, p - payload->data, &v)
            != NGX_OK
         || delta_event_parse(&event, (char *) p + 1, last - p - 1) != 1
-        || !delta_str_eq(event.t, "presence_update"))
+        || !delta_str_eq(event.t, "presence_update")
+        || ngx_http_delta_contract_check(channel->hub->worker->conf, &event,
+                                         &refusal)
+           != NGX_OK)
     {
         return NGX_DECLINED;
     }
