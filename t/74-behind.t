@@ -186,20 +186,28 @@ sub caught_up {
 # What is in no log, and what is more than replay=.
 
 sub other_events {
-    my ($ws, $first, $ids, $user) = behind('ws', 'room:one', 'few');
+    my ($ws, $ids, $user, %resync, %x);
 
-    $t->redis('PUBLISH', 'room:two', '{"t":"typing","d":{}}');
-    publish("user:$user:few", 'x') for 1 .. 21;
-    publish('room:two', 'x');
+    # a client that takes more than was thought is not behind any more
+    for (1 .. 5) {
+        ($ws, undef, $ids, $user) = behind('ws', 'room:one', 'few');
+        %resync = %x = ();
 
-    my %resync;
-    my %x;
+        $t->redis('PUBLISH', 'room:two', '{"t":"typing","d":{}}');
+        publish("user:$user:few", 'x') for 1 .. 21;
+        publish('room:two', 'x');
 
-    while (my $event = $ws->read_json) {
-        $resync{ $event->{d}{channel} } = $event->{d}
-            if $event->{t} eq 'resync';
-        $x{ $event->{c} }++ if $event->{t} eq 'x';
-        last if $x{'room:two'} && keys %resync == 2;
+        while (my $event = $ws->read_json) {
+            $resync{ $event->{d}{channel} } = $event->{d}
+                if $event->{t} eq 'resync';
+            $x{ $event->{c} }++ if $event->{t} eq 'x';
+            last if $x{'room:two'}
+                    && (keys %resync == 2
+                        || ($x{"user:$user:few"} // 0) == 21);
+        }
+
+        last if keys %resync == 2;
+        $ws->disconnect;
     }
 
     is($resync{'room:two'}{reason}, 'slow',

@@ -198,13 +198,14 @@ sub redis {
 
     my $reply;
 
-    # one that was just started may be loading still
+    # one that was just started may be loading still; one that is down is
+    # trouble enough
     wait_for(sub {
         $reply = eval {
             Delta::Redis->new($self->{t}{redis_port})->command(@command);
         };
-        die $@ if $@ && $@ !~ /LOADING|refused/;
-        return !$@;
+        die $@ if $@ && $@ !~ /LOADING|refused|lost/;
+        return $@ !~ /LOADING/;
     }) or die 'Redis is loading for ever';
 
     return $reply;
