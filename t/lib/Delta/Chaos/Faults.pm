@@ -158,12 +158,13 @@ sub excuse {
     for my $fault (reverse @{ $self->{happened} }) {
         my $span = ($MAY{ $fault->{kind} } || {})->{$reason} or next;
 
-        # or it comes back to a place of before, however late
+        # or it comes back to a place of before, however late; a cursor is read
+        # from two seconds earlier
         my ($ms) = ($client->{cursor} // '') =~ /\.(\d+)$/;
 
         next if $now > $fault->{end} + $span
                 && ($reason ne 'history_gap'
-                    || ($ms // 0) > 1000 * $fault->{end});
+                    || ($ms // 0) - 2000 > 1000 * $fault->{end});
         next if $fault->{channels} && defined $channel
                 && !exists $fault->{channels}{$channel};
 
