@@ -259,14 +259,20 @@ sub verify {
 }
 
 
-# Whether this is what these patches of one entity come to; earlier ones may
-# be in it, too, back to the last unmergeable event.
+# Whether this is what these patches of one entity come to; what the client had
+# fetched in between may be in it, too, and earlier ones, back to the last
+# unmergeable event.
 
 sub fits {
     my ($self, $order, $d, @g) = @_;
 
     my $got = canonical($d);
     my $name = $self->{entity}[ $g[0] ];
+
+    return 1 if $got eq $self->fold(@g);
+
+    @g = grep { ($self->{entity}[$_] // '') eq $name }
+        @$order[ $self->{rank}[ $g[0] ] .. $self->{rank}[ $g[-1] ] ];
 
     return 1 if $got eq $self->fold(@g);
 
