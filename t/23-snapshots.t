@@ -6,6 +6,7 @@
 # whatever is killed in between.
 
 use Delta;
+use Delta::World qw(apply checksum);
 
 use Time::HiRes qw(sleep time);
 
@@ -561,45 +562,6 @@ sub follow {
     }
 
     return $wrong;
-}
-
-
-sub apply {
-    my ($entities, $cast) = @_;
-
-    delete @$entities{ @{ $cast->{entityRemoved} || [] } };
-
-    $entities->{ $_->{id} } = $_ for @{ $cast->{entityCreated} || [] };
-    $entities->{ $_->{id} }{position} = $_->{position}
-        for @{ $cast->{entityMoved} || [] };
-}
-
-
-sub checksum {
-    my ($entities) = @_;
-
-    my $sum = 0;
-
-    for (values %$entities) {
-        $sum += mix(join ':', @$_{qw(id type)},
-                    map { sprintf '%.0f', $_ * 1000 }
-                        @{ $_->{position} }{qw(x y)});
-    }
-
-    return sprintf '%08x', $sum & 0xffffffff;
-}
-
-
-sub mix {
-    use integer;
-
-    my $h = 0x811c9dc5;
-
-    $h = ($h ^ $_) * 0x01000193 & 0xffffffff for unpack 'C*', $_[0];
-    $h = ($h ^ $h >> 16) * 0x85ebca6b & 0xffffffff;
-    $h = ($h ^ $h >> 13) * 0xc2b2ae35 & 0xffffffff;
-
-    return $h ^ $h >> 16;
 }
 
 

@@ -14,7 +14,10 @@ use strict;
 use warnings;
 
 use Delta;
+use Exporter qw(import);
 use Time::HiRes qw(sleep time);
+
+our @EXPORT_OK = qw(apply checksum);
 
 
 sub new {
