@@ -537,6 +537,9 @@ sub event {
     my $g = $self->{record}->received($self->{name}, $channel, $number, $t,
                                       $d) // return;
 
+    # one that was replayed may take back what a fetch had brought
+    delete $self->{covered}{$channel};
+
     @{ $self->{$_} }{$channel} = $number for qw(last position);
     $self->count('deliveries');
 
