@@ -466,21 +466,24 @@ sub write_conf {
 }
 
 
-# SIGHUP, with a new configuration if one is given; waits for new workers.
+# SIGHUP, with a new configuration if one is given; waits for new workers, and
+# until the old ones accept nobody any more.
 
 sub reload {
     my ($self, $conf, %opt) = @_;
 
     my $name = $opt{name} || 'nginx';
-    my %old = map { $_ => 1 } $self->workers($name);
+    my @old = $self->workers($name);
+    my %old = map { $_ => 1 } @old;
 
-    $self->write_conf($conf, %{ $self->{options}{$name} }, %opt)
-        if defined $conf;
+    %opt = (%{ $self->{options}{$name} }, %opt);
+    $self->write_conf($conf, %opt) if defined $conf;
     kill 'HUP', $self->pid($name);
 
     return wait_for(sub {
-        grep { !$old{$_} } $self->workers($name);
-    }, 10);
+        my @new = grep { !$old{$_} } $self->workers($name);
+        return @new >= ($opt{workers} || 1) && !grep { accepts($_) } @old;
+    });
 }
 
 
@@ -514,9 +517,23 @@ sub workers {
 sub worker {
     my ($pid) = @_;
 
-    open my $fh, '<', "/proc/$pid/cmdline" or return 0;
+    return title($pid) =~ /worker process/;
+}
 
-    return (<$fh> // '') =~ /worker process/;
+
+sub accepts {
+    my ($pid) = @_;
+
+    return title($pid) =~ /worker process\b(?! is shutting down)/;
+}
+
+
+sub title {
+    my ($pid) = @_;
+
+    open my $fh, '<', "/proc/$pid/cmdline" or return '';
+
+    return <$fh> // '';
 }
 
 
@@ -613,7 +630,7 @@ sub open_client {
     wait_for(sub {
         $client = $class->connect($port, $path, %opt);
         return !$client || $client->status ne 503 || !($opt{retry} // 1);
-    }, 10);
+    });
 
     if ($client) {
         push @{ $self->{clients} }, $client;
@@ -678,6 +695,6 @@ $SIG{ALRM} = sub {
 $SIG{$_} = sub { exit 1 } for qw(INT TERM HUP);
 $SIG{PIPE} = 'IGNORE';
 
-alarm($ENV{DELTA_TIMEOUT} || 300 * $SLOW);
+alarm($ENV{DELTA_TIMEOUT} || 600 * $SLOW);
 
 1;

@@ -54,7 +54,7 @@ sub start {
         $class;
 
     $self->{socket} = open_socket($port, %opt) or return;
-    $self->{timeout} = $opt{timeout} || 10 * ($Delta::SLOW || 1);
+    $self->{timeout} = $opt{timeout} || 30 * ($Delta::SLOW || 1);
 
     my $body = defined $opt{json} ? $json->encode($opt{json}) : $opt{body};
     my @headers = (Host => $opt{host_header} || "127.0.0.1:$port", @$defaults);
@@ -90,12 +90,12 @@ sub open_socket {
     my $host = $opt{host} || '127.0.0.1';
 
     return IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port,
-                                 Timeout => 10) unless $opt{ssl};
+                                 Timeout => 30) unless $opt{ssl};
 
     require IO::Socket::SSL;
 
     return IO::Socket::SSL->new(PeerAddr => $host, PeerPort => $port,
-        SSL_verify_mode => 0, Timeout => 10,
+        SSL_verify_mode => 0, Timeout => 30,
         ($opt{alpn} ? (SSL_alpn_protocols => $opt{alpn}) : ()));
 }
 

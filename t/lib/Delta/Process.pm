@@ -22,12 +22,13 @@ my $owner = $$;
 my %locks;                              # path => handle
 
 
-# Waits until the condition holds and returns its value, or a false one.
+# Waits until the condition holds and returns its value, or a false one.  The
+# timeout ends a test that has failed: it is no bound of what is tested.
 
 sub wait_for {
     my ($condition, $timeout) = @_;
 
-    my $end = time + ($timeout || 10) * $Delta::SLOW;
+    my $end = time + ($timeout || 30) * $Delta::SLOW;
     my $pause = 0.005;
 
     while (1) {
@@ -57,6 +58,9 @@ sub free_port {
 
         open my $lock, '>', "$dir/$port" or die "$dir/$port: $!";
         next unless flock $lock, LOCK_EX | LOCK_NB;
+
+        # who had it may have ended, and its file is another one by now
+        next if ((stat $lock)[1] // 0) != ((stat "$dir/$port")[1] // -1);
 
         next unless IO::Socket::INET->new(LocalAddr => '127.0.0.1',
             LocalPort => $port, Listen => 1, ReuseAddr => 1);
@@ -117,7 +121,7 @@ sub stop {
     kill 'CONT', $pid;
     kill $signal, $pid;
 
-    if (!wait_for(sub { !$self->alive($name) }, 15)) {
+    if (!wait_for(sub { !$self->alive($name) })) {
         Test::More::diag("$name did not end on $signal");
         kill 'TERM', $pid;
         wait_for(sub { !$self->alive($name) }, 5);
@@ -145,7 +149,7 @@ sub pid {
 sub started {
     my ($self, $name, $log, $ready) = @_;
 
-    my $ok = wait_for(sub { !$self->alive($name) || $ready->() }, 15);
+    my $ok = wait_for(sub { !$self->alive($name) || $ready->() });
 
     return if $ok && $self->alive($name);
 

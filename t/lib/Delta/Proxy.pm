@@ -35,7 +35,8 @@ sub start {
         LocalPort => $port, Listen => 64, ReuseAddr => 1) or die "proxy: $!";
 
     pipe my $in, my $out or die "pipe: $!";
-    $out->autoflush(1);
+    pipe my $told, my $tell or die "pipe: $!";
+    $_->autoflush(1) for $out, $tell;
 
     my $pid = fork // die "fork: $!";
 
@@ -44,9 +45,10 @@ sub start {
         $SIG{TERM} = sub { POSIX::_exit(0) };
         $SIG{ALRM} = 'DEFAULT';
         alarm 900;
-        close $out;
+        close $_ for $out, $told;
 
         my $self = bless { listen => $listen, orders => $in, mode => 'pass',
+                           tell => $tell,
                            target => $target, peer => {},
                            hold => $hold }, $class;
         $self->turn while 1;
@@ -54,14 +56,33 @@ sub start {
 
     $t->{procs}{$name} = $pid;
 
-    return bless { port => $port, orders => $out }, $class;
+    close $_ for $in, $tell;
+
+    return bless { port => $port, orders => $out, told => $told }, $class;
 }
 
+
+# Returns when it does so, or has ended.
 
 sub mode {
     my ($self, $mode) = @_;
 
+    $self->tell($mode);
+
+    while ($self->{asked}) {
+        my $n = sysread($self->{told}, my $done, $self->{asked}) or last;
+        $self->{asked} -= $n;
+    }
+}
+
+
+# Does not wait for it.
+
+sub tell {
+    my ($self, $mode) = @_;
+
     print { $self->{orders} } substr $mode, 0, 1;
+    $self->{asked}++;
 }
 
 
@@ -91,7 +112,9 @@ sub turn {
 
     if (vec $bits, $orders, 1) {
         sysread($self->{orders}, my $order, 1) or POSIX::_exit(0);
-        return $self->order($order);
+        $self->order($order);
+        print { $self->{tell} } '.';
+        return;
     }
 
     $self->accept if vec $bits, $listen, 1;

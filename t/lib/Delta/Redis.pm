@@ -66,7 +66,7 @@ sub subscribe {
 sub read {
     my ($self, $timeout) = @_;
 
-    $self->{end} = time + ($timeout || 10);
+    $self->{end} = time + ($timeout || 30);
 
     my $reply = $self->value;
 

@@ -268,8 +268,8 @@ sub do_pause {
 sub link_fails {
     my ($self, $mode, $length) = @_;
 
-    $self->{proxy}->mode($mode);
-    $self->later($length, sub { $self->{proxy}->mode('pass') });
+    $self->{proxy}->tell($mode);
+    $self->later($length, sub { $self->{proxy}->tell('pass') });
 }
 
 
@@ -297,7 +297,7 @@ sub do_forget {
 sub do_reset {
     my ($self) = @_;
 
-    $self->{proxy}->mode('reset');
+    $self->{proxy}->tell('reset');
 }
 
 
