@@ -13,6 +13,7 @@ my $t = Delta->new;
 my $port = free_port();
 my $dns = free_port();
 my $name = '127.1';             # for libc an address, for nginx a name
+my $second = '127.0.1';         # as good, to tell them apart in the log
 my %open;
 
 $t->file(password => "wrong\n");
@@ -22,13 +23,13 @@ start_at('127.0.0.1');
 
 my $conf = $t->conf(http => <<"END", server => <<"END");
     resolver 127.0.0.1:$dns ipv6=off;
-    delta_redis redis://$name:$port read_timeout=500ms connect_timeout=500ms;
+    delta_redis redis://$name:$port read_timeout=1s connect_timeout=1s;
     delta_jwt_key_file jwks.json;
 
     server {
         listen 127.0.0.1:%%PORT_1%%;
-        delta_redis redis://$name:$port/3 password_file=password prefix=a:
-                    read_timeout=500ms;
+        delta_redis redis://$second:$port/3 password_file=password prefix=a:
+                    read_timeout=1s;
         delta_jwt;
         location = /gateway { delta_gateway; delta_subscribe a; }
     }
@@ -77,11 +78,13 @@ sub moved {
     ok(wait_for(sub { lines(qr/\[error\].* cannot be reached/) }),
        'Redis is away: an error');
     wait_losses(6);
-    my @refused = grep { !/password|ERR AUTH/ } lines(qr/\[error\]/);
+
+    # one that was being made says first that it was closed
+    my @refused = grep { !/cannot be used: / } lines(qr/\[error\].*\Q$name:/);
     is(scalar(grep { /\Q$name:$port (127.0.0.1:$port) cannot be reached: /
                      && /connect\(\) failed \(111: Connection refused\)/ }
               @refused), scalar @refused, 'it names the address, and only so');
-    is(scalar @refused, 2, 'and is not repeated at each attempt');
+    is(scalar @refused, 1, 'and is not repeated at each attempt');
 
     start_at('127.0.0.2');
     $t->file(answer => '127.0.0.2');
@@ -100,15 +103,17 @@ sub unresolved {
         kill_at('127.0.0.2');
         my $line = qr/"\Q$name\E" could not be resolved/;
 
-        # a link that still waits to try again may say it of where it was before
         ok(wait_for(sub { lines(qr/$line.*, 127\.0\.0\.2:$port is tried/) }),
            "the resolver answers with $how: the log says so")
             or diag($t->log);
-        is(scalar(grep { !/ is tried: check "resolver" and the name/ }
-                  lines($line)), 0, 'with what is done and what to do');
+        is(scalar(grep { !/, 127\.0\.0\.2:$port is tried: check "resolver" and /
+                         } lines($line)), 0, 'with what is done and what to do');
         start_at('127.0.0.2');
         ok(wait_for(sub { status() == 200 }), 'the address of before is kept');
-        cmp_ok(scalar lines(qr/could not be resolved/), '<=', 4,
+
+        # once of each kind: a query may be answered too late
+        my %kind = map { /\((\d+): / ? ($1 => 1) : () } lines($line);
+        cmp_ok(scalar lines($line), '<=', keys(%kind) + 1,
                'this is not repeated, either');
         heard('127.0.0.2');
     }
@@ -152,7 +157,7 @@ sub several {
     client('127.0.0.2')->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
     ok(wait_for(sub { lines(qr/\(127\.0\.0\.2:$port\) is back/) }),
        'of several addresses the one of the other link is taken');
-    ok(!lines(qr/cannot be reached/), 'at once');
+    ok(!lines(qr/\Q$name:\E.* cannot be reached/), 'at once');
 
     kill_at('127.0.0.2');
     start_at('127.0.0.2');
@@ -175,7 +180,8 @@ sub password {
     is(scalar lines(qr/cannot be used: $_/), 1, "$_ once, with what to do")
         for qr/WRONGPASS.*, check user= and password_file=/,
             qr/NOAUTH.*, check user= and password_file=/;
-    is(scalar lines(qr/cannot be used/), 2, 'and nothing else');
+    is(scalar(grep { !/connection closed/ } lines(qr/cannot be used/)), 2,
+       'and nothing else');
 
     client('127.0.0.2')->command('CONFIG', 'SET', 'requirepass', '');
     ok(wait_for(sub { lines(qr/Redis \S+ \S+ is back/) }),
