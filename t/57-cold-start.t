@@ -79,7 +79,7 @@ $_->disconnect for $ws, $sse;
 restart_held();
 
 $ws = $t->ws("/gateway?since=$cursor{ws}", token => $t->token('ben'));
-is($ws->read_json(15)->{t}, 'ready', 'after some time a session goes on');
+is($ws->read_json->{t}, 'ready', 'after some time a session goes on');
 is($ws->read_json->{d}{reason}, 'epoch_changed', 'by a resync');
 publish();
 is($ws->read_json->{d}{n}, $n, 'and is live');
@@ -88,7 +88,7 @@ $ws->disconnect;
 # nobody waits where nothing hangs on it
 restart_held();
 $ws = $t->ws('/gateway', token => $t->token('ben'));
-is($ws->read_json(2 * $Delta::SLOW)->{t}, 'ready', 'who is new does not wait');
+is(($ws->read_json(6) || {})->{t}, 'ready', 'who is new does not wait');
 
 # gone while it waits
 $ws = $t->ws("/gateway?since=$cursor{ws}", token => $t->token('ben'));
