@@ -309,7 +309,6 @@ static ngx_int_t
 ngx_http_delta_handler_refuse(ngx_http_request_t *r, ngx_int_t status,
     ngx_uint_t metric)
 {
-    ngx_str_t                    after;
     ngx_uint_t                   spread;
     ngx_http_delta_loc_conf_t   *dlcf;
     ngx_http_delta_main_conf_t  *mcf;
@@ -321,22 +320,12 @@ ngx_http_delta_handler_refuse(ngx_http_request_t *r, ngx_int_t status,
     if (status == NGX_HTTP_SERVICE_UNAVAILABLE
         || status == NGX_HTTP_TOO_MANY_REQUESTS)
     {
-        after.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-        if (after.data == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
         dlcf = ngx_http_get_module_loc_conf(r, ngx_http_delta_module);
 
         spread = metric == NGX_HTTP_DELTA_METRIC_REFUSED_ADMISSION
                  ? dlcf->limit_spread : NGX_HTTP_DELTA_RETRY;
 
-        /* so that those who were refused together return apart */
-        after.len = ngx_sprintf(after.data, "%ui",
-                                1 + (ngx_uint_t) ngx_random() % spread)
-                    - after.data;
-
-        if (ngx_http_delta_header(r, "Retry-After", &after) != NGX_OK) {
+        if (ngx_http_delta_header_retry(r, spread) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }

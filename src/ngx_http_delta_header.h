@@ -43,4 +43,26 @@ ngx_http_delta_header(ngx_http_request_t *r, const char *name,
 }
 
 
+/*
+ * Retry-After of 1 to that many seconds, so that those who were refused
+ * together return apart.
+ */
+static ngx_inline ngx_int_t
+ngx_http_delta_header_retry(ngx_http_request_t *r, ngx_uint_t seconds)
+{
+    ngx_str_t  after;
+
+    after.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (after.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    after.len = ngx_sprintf(after.data, "%ui",
+                            1 + (ngx_uint_t) ngx_random() % seconds)
+                - after.data;
+
+    return ngx_http_delta_header(r, "Retry-After", &after);
+}
+
+
 #endif /* _NGX_HTTP_DELTA_HEADER_H_INCLUDED_ */

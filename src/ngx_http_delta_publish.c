@@ -627,22 +627,15 @@ ngx_http_delta_publish_fault(ngx_http_request_t *r, ngx_uint_t status,
 static ngx_int_t
 ngx_http_delta_publish_busy(ngx_http_request_t *r, const char *what)
 {
-    ngx_str_t   after;
     ngx_buf_t  *b;
 
-    after.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
     b = ngx_create_temp_buf(r->pool, sizeof("{\"error\":\"\"}\n")
                                      + ngx_strlen(what));
 
-    if (after.data == NULL || b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    after.len = ngx_sprintf(after.data, "%ui", 1 + (ngx_uint_t) ngx_random()
-                                               % NGX_HTTP_DELTA_PUBLISH_RETRY)
-                - after.data;
-
-    if (ngx_http_delta_header(r, "Retry-After", &after) != NGX_OK) {
+    if (b == NULL
+        || ngx_http_delta_header_retry(r, NGX_HTTP_DELTA_PUBLISH_RETRY)
+           != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -57,6 +57,10 @@ static ngx_int_t ngx_http_delta_world_latest(ngx_http_delta_world_t *w,
     redisReply *reply);
 static ngx_int_t ngx_http_delta_world_init(ngx_http_delta_world_t *w,
     redisReply *reply);
+static uint64_t ngx_http_delta_world_state_tick(ngx_http_delta_world_t *w,
+    redisReply *reply);
+static ngx_int_t ngx_http_delta_world_current(ngx_http_delta_world_t *w,
+    redisReply *reply);
 static ngx_int_t ngx_http_delta_world_range(ngx_http_delta_world_t *w,
     redisReply *reply, ngx_uint_t i);
 static ngx_int_t ngx_http_delta_world_text(ngx_http_delta_world_t *w,
@@ -178,22 +182,12 @@ ngx_http_delta_world_args(ngx_http_request_t *r, ngx_http_delta_world_t *w)
 static ngx_int_t
 ngx_http_delta_world_number(u_char *p, size_t len, uint64_t *number)
 {
-    size_t  i;
+    off_t  n;
 
-    if (len == 0 || len > NGX_HTTP_DELTA_WORLD_DIGITS) {
-        return NGX_ERROR;
-    }
+    n = len <= NGX_HTTP_DELTA_WORLD_DIGITS ? ngx_atoof(p, len) : NGX_ERROR;
+    *number = n;
 
-    for (i = 0, *number = 0; i < len; i++) {
-
-        if (p[i] < '0' || p[i] > '9') {
-            return NGX_ERROR;
-        }
-
-        *number = *number * 10 + (p[i] - '0');
-    }
-
-    return NGX_OK;
+    return n == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -230,6 +224,10 @@ ngx_http_delta_world_ask(ngx_http_delta_world_t *w)
          tick++)
     {
         ngx_http_delta_world_key(w, &argv[n++], "snapshot", tick);
+    }
+
+    if (!w->conf->range && w->known && w->from < w->to) {
+        ngx_http_delta_world_key(w, &argv[n++], "snapshot", w->from + 1);
     }
 
     if (ngx_http_delta_redis_command(&w->hub->command,
@@ -343,7 +341,8 @@ ngx_http_delta_world_take(ngx_http_delta_world_t *w, redisReply *reply)
         w->to = ngx_min(w->to, w->tick);
     }
 
-    return ngx_http_delta_world_range(w, reply, i);
+    return w->conf->range ? ngx_http_delta_world_range(w, reply, i)
+                          : ngx_http_delta_world_current(w, reply);
 }
 
 
@@ -369,13 +368,12 @@ ngx_http_delta_world_latest(ngx_http_delta_world_t *w, redisReply *reply)
 }
 
 
-/* The state, and then the snapshot of its latest tick. */
+/* The state; the latest snapshot comes next. */
 
 static ngx_int_t
 ngx_http_delta_world_init(ngx_http_delta_world_t *w, redisReply *reply)
 {
-    size_t   len;
-    u_char  *p;
+    size_t  len;
 
     if (reply->type != REDIS_REPLY_STRING) {
         ngx_log_error(NGX_LOG_ERR, w->request->connection->log, 0,
@@ -394,25 +392,73 @@ ngx_http_delta_world_init(ngx_http_delta_world_t *w, redisReply *reply)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p = ngx_http_delta_world_room(w, sizeof(",\"currentTick\":,"
-                                            "\"latestSnapshot\":")
-                                     + NGX_INT64_LEN);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_delta_world_put(w, ngx_sprintf(p, ",\"currentTick\":%uL,"
-                                            "\"latestSnapshot\":", w->tick));
-
-    if (w->tick == 0) {
-        return NGX_OK;
-    }
-
-    w->from = w->tick;
+    w->from = ngx_http_delta_world_state_tick(w, reply);
     w->to = w->tick;
     w->next = w->tick;
 
-    return NGX_AGAIN;
+    return w->tick ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* As the publisher begins it; of another text, the latest. */
+
+static uint64_t
+ngx_http_delta_world_state_tick(ngx_http_delta_world_t *w, redisReply *reply)
+{
+    size_t    n, len;
+    u_char   *p, buf[NGX_HTTP_DELTA_WORLD_KEY];
+    uint64_t  tick;
+
+    p = (u_char *) reply->str;
+    n = ngx_slprintf(buf, buf + sizeof(buf), "{\"worldId\":\"%V\",\"tick\":",
+                     &w->name)
+        - buf;
+
+    if (reply->len < n || ngx_memcmp(p, buf, n) != 0) {
+        return w->tick;
+    }
+
+    for (p += n, len = 0; p[len] >= '0' && p[len] <= '9'; len++) { /* void */ }
+
+    return ngx_http_delta_world_number(p, len, &tick) == NGX_OK
+           && tick < w->tick ? tick : w->tick;
+}
+
+
+/*
+ * The latest snapshot and the one behind the state.  When one of them has
+ * expired nobody gets from the state to the latest tick, as the world stands
+ * still: then it is at the state's.
+ */
+
+static ngx_int_t
+ngx_http_delta_world_current(ngx_http_delta_world_t *w, redisReply *reply)
+{
+    size_t      len;
+    u_char      before[NGX_HTTP_DELTA_WORLD_KEY];
+    ngx_uint_t  i;
+
+    for (i = 0; i < reply->elements; i++) {
+
+        if (reply->element[i]->type != REDIS_REPLY_STRING) {
+            w->to = w->from;
+            return NGX_OK;
+        }
+    }
+
+    if (ngx_http_delta_world_text(w, reply->element[0], ",\"fullCast\":", &len)
+        != NGX_OK)
+    {
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
+    *ngx_sprintf(before, ",\"currentTick\":%uL,\"latestSnapshot\":", w->to)
+        = '\0';
+    w->count = 1;
+
+    return ngx_http_delta_world_splice(w, (char *) before, reply->element[0],
+                                       len)
+           == NGX_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -430,16 +476,12 @@ ngx_http_delta_world_range(ngx_http_delta_world_t *w, redisReply *reply,
 
         if (reply->element[i]->type != REDIS_REPLY_STRING) {
 
-            if (w->missing) {
-                missing = ngx_array_push(w->missing);
-                if (missing == NULL) {
-                    return NGX_HTTP_INTERNAL_SERVER_ERROR;
-                }
-
-                *missing = w->next;
+            missing = ngx_array_push(w->missing);
+            if (missing == NULL) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
             }
 
-            w->next++;
+            *missing = w->next++;
             continue;
         }
 
@@ -455,7 +497,7 @@ ngx_http_delta_world_range(ngx_http_delta_world_t *w, redisReply *reply,
             return NGX_OK;
         }
 
-        before = !w->conf->range ? "" : w->count ? "," : "{\"snapshots\":[";
+        before = w->count ? "," : "{\"snapshots\":[";
 
         if (ngx_http_delta_world_splice(w, before, reply->element[i], len)
             != NGX_OK)
@@ -590,7 +632,9 @@ ngx_http_delta_world_end(ngx_http_delta_world_t *w)
     }
 
     if (!w->conf->range) {
-        p = ngx_sprintf(p, "%s}\n", w->count ? "" : "null");
+        p = ngx_sprintf(p, w->count ? "}\n" : ",\"currentTick\":%uL,"
+                                             "\"latestSnapshot\":null}\n",
+                        w->to);
         ngx_http_delta_world_put(w, p);
         return NGX_OK;
     }
@@ -694,19 +738,8 @@ ngx_http_delta_world_etag(ngx_http_delta_world_t *w)
 static ngx_int_t
 ngx_http_delta_world_away(ngx_http_request_t *r)
 {
-    ngx_str_t  after;
-
-    after.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-    if (after.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    after.len = ngx_sprintf(after.data, "%ui",
-                            1 + (ngx_uint_t) ngx_random()
-                                % NGX_HTTP_DELTA_WORLD_RETRY)
-                - after.data;
-
-    return ngx_http_delta_header(r, "Retry-After", &after) == NGX_OK
+    return ngx_http_delta_header_retry(r, NGX_HTTP_DELTA_WORLD_RETRY)
+           == NGX_OK
            ? NGX_HTTP_SERVICE_UNAVAILABLE : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 

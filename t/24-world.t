@@ -48,6 +48,7 @@ other_sites();
 not_as_written();
 redis_away();
 consistent_2_3();
+stands_still();
 always_ends_in_its_state();
 
 done_testing;
@@ -104,10 +105,24 @@ sub init_2_3 {
     like(get('/full/init')->json->{fullState}{full}[0]{oldValue}{hunger},
          qr/^1$/, 'but for "full"');
 
-    $t->redis('DEL', 'snapshot:still:5');
-    $json = get('/any/init?world=still')->json;
-    ok(exists $json->{latestSnapshot} && !defined $json->{latestSnapshot},
-       'it has expired: null');
+    for my $gone (4, 5) {
+        still(still => 5, grep { $_ != $gone } 4, 5);
+        $t->redis('DEL', "snapshot:still:$gone");
+        $json = get('/any/init?world=still')->json;
+
+        ok(exists $json->{latestSnapshot} && !defined $json->{latestSnapshot},
+           "snapshot $gone has expired: there is no latest one");
+        is($json->{currentTick}, 3, 'and the tick is that of the state');
+    }
+
+    $t->redis('SET', 'full_state:still', '{"tick":3,"full":0}');
+    is(get('/any/init?world=still')->json->{currentTick}, 5,
+       'unless it does not begin with it');
+
+    $t->redis('SET', 'latest_tick:still', 0);
+    is_deeply(get('/any/init?world=still')->json,
+              { fullState => { tick => 3 }, currentTick => 0,
+                latestSnapshot => undef }, 'no tick yet');
 
     $t->redis('DEL', 'full_state:still');
     is(get('/any/init?world=still')->status, 503, 'no state yet: later');
@@ -342,6 +357,58 @@ sub consistent_2_3 {
     is($world->{wrong}, 0, 'longer than snapshots live');
     is($world->{loads}, 2, 'the state is loaded again');
     $world->cut;
+}
+
+
+# A world that stands still longer than its snapshots live.
+
+sub stands_still {
+    my $old = Delta::World->new($t)->open;
+    my $tick = expired('TERM');
+
+    my $new = Delta::World->new($t)->open;
+    is($new->{tick}, $tick, 'it was stopped: who comes has the last tick');
+    is($new->{wrong} + $new->{loads}, 1, 'and its state, at once');
+
+    start();
+    $_->read(10, $tick + 10) for $old, $new;
+    is("$new->{loads} $new->{wrong}", '1 0', 'then it goes on, tick by tick');
+    is("$old->{loads} $old->{wrong}", '1 0', 'also for who has stayed');
+
+    $tick = expired('KILL');
+    my $init = get('/world/init')->json;
+    my $third = Delta::World->new($t)->open;
+
+    is($third->{tick}, $init->{fullState}{tick},
+       'it was killed: the whole state is what there is');
+    is($init->{currentTick}, $third->{tick}, 'and the current tick');
+    is($third->{wrong} + $third->{loads}, 1, 'at once');
+
+    start();
+    ok(wait_for(sub { $t->redis('GET', 'latest_tick:default') > $tick }),
+       'it is there again');
+    $tick = $t->redis('GET', 'latest_tick:default');
+
+    for my $world ($old, $new, $third) {
+        $world->read(10, $tick + 10);
+        cmp_ok($world->{tick}, '>=', $tick + 10, 'and all go on with it');
+        is("$world->{loads} $world->{wrong}", '2 0', 'from its new state');
+        $world->cut;
+    }
+}
+
+
+# Its last tick.
+
+sub expired {
+    my ($signal) = @_;
+
+    $t->stop('upstream', $signal);
+
+    ok(wait_for(sub { !@{ $t->redis('KEYS', 'snapshot:default:*') } }),
+       'it has ended, and its snapshots have expired');
+
+    return $t->redis('GET', 'latest_tick:default');
 }
 
 

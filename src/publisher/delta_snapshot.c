@@ -30,7 +30,7 @@ struct delta_snapshot_entry_s {
     uint64_t   from;            /* of the gap that it tells, or tick */
     uint64_t   tick;
     size_t     bytes;
-    char      *snapshot;
+    char      *snapshot;        /* or NULL: the state alone */
     char      *event;
     char      *state;           /* or NULL */
     char      *resync;          /* or NULL */
@@ -63,6 +63,8 @@ struct delta_snapshot_s {
 };
 
 
+static void delta_snapshot_last(delta_snapshot_t *s, delta_tracker_t *tracker,
+    uint64_t timestamp);
 static int delta_snapshot_make(delta_snapshot_t *s,
     delta_snapshot_entry_t *entry, const delta_tracker_casts_t *casts,
     uint64_t timestamp);
@@ -201,8 +203,11 @@ delta_snapshot_start(const delta_snapshot_conf_t *conf,
 
 
 void
-delta_snapshot_stop(delta_snapshot_t *s)
+delta_snapshot_stop(delta_snapshot_t *s, delta_tracker_t *tracker,
+    uint64_t timestamp)
 {
+    delta_snapshot_last(s, tracker, timestamp);
+
     pthread_mutex_lock(&s->lock);
     s->stop = 1;
     pthread_cond_signal(&s->notified);
@@ -215,6 +220,41 @@ delta_snapshot_stop(delta_snapshot_t *s)
     pthread_cond_destroy(&s->notified);
     delta_publisher_free(s->publisher);
     free(s);
+}
+
+
+/* Nothing behind a gap: that is told by the next tick. */
+
+static void
+delta_snapshot_last(delta_snapshot_t *s, delta_tracker_t *tracker,
+    uint64_t timestamp)
+{
+    delta_snapshot_entry_t  *entry;
+
+    entry = calloc(1, sizeof(delta_snapshot_entry_t));
+    if (entry == NULL) {
+        return;
+    }
+
+    pthread_mutex_lock(&s->lock);
+
+    if (s->status.tick && !s->whole) {
+        entry->from = s->status.tick;
+        entry->tick = s->status.tick;
+        entry->state = delta_tracker_state(tracker, s->conf.world,
+                                           entry->tick, timestamp,
+                                           &entry->bytes);
+    }
+
+    if (entry->state) {
+        TAILQ_INSERT_TAIL(&s->pending, entry, link);
+        s->bytes += entry->bytes;
+        s->status.pending++;
+        entry = NULL;
+    }
+
+    pthread_mutex_unlock(&s->lock);
+    delta_snapshot_free(entry);
 }
 
 
@@ -570,8 +610,10 @@ delta_snapshot_send(delta_snapshot_t *s, const delta_snapshot_entry_t *entry)
     n = 0;
     rc = DELTA_PUBLISH_OK;
 
-    delta_snapshot_set(&calls[n++], snapshot, entry->snapshot, ttl);
-    delta_snapshot_set(&calls[n++], latest, tick, NULL);
+    if (entry->snapshot) {
+        delta_snapshot_set(&calls[n++], snapshot, entry->snapshot, ttl);
+        delta_snapshot_set(&calls[n++], latest, tick, NULL);
+    }
 
     if (entry->state) {
         delta_snapshot_set(&calls[n++], state, entry->state, NULL);
@@ -583,7 +625,7 @@ delta_snapshot_send(delta_snapshot_t *s, const delta_snapshot_entry_t *entry)
                                 s->conf.source, entry->tick * 2);
     }
 
-    if (rc == DELTA_PUBLISH_OK) {
+    if (rc == DELTA_PUBLISH_OK && entry->event) {
         rc = delta_publish_call(s->publisher, &calls[n++], s->channel,
                                 entry->event, strlen(entry->event),
                                 s->conf.source, entry->tick * 2 + 1);

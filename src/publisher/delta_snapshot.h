@@ -103,8 +103,12 @@ void delta_snapshot_gap(delta_snapshot_t *s, uint64_t from, uint64_t to);
 void delta_snapshot_status(delta_snapshot_t *s,
     delta_snapshot_status_t *status);
 
-/* What is pending is sent unless Redis is away. */
-void delta_snapshot_stop(delta_snapshot_t *s);
+/*
+ * What is pending is sent unless Redis is away, and behind it the whole state
+ * as it is now, so that it can be loaded when the snapshots have expired.
+ */
+void delta_snapshot_stop(delta_snapshot_t *s, delta_tracker_t *tracker,
+    uint64_t timestamp);
 
 
 #endif /* _DELTA_SNAPSHOT_H_INCLUDED_ */

@@ -118,7 +118,7 @@ world_start(const char *file, delta_publisher_t *publisher,
     }
 
     upstream_log("cannot start the world's thread");
-    delta_snapshot_stop(world->snapshot);
+    delta_snapshot_stop(world->snapshot, world->tracker, world_now());
 
 failed:
 
@@ -274,7 +274,7 @@ world_stop(upstream_world_t *world)
 
     pthread_join(world->thread, NULL);
 
-    delta_snapshot_stop(world->snapshot);
+    delta_snapshot_stop(world->snapshot, world->tracker, world_now());
     world_final(world);
 
     pthread_mutex_destroy(&world->lock);
