@@ -39,6 +39,7 @@ typedef struct ngx_http_delta_reading_s  ngx_http_delta_reading_t;
 typedef struct ngx_http_delta_resume_s   ngx_http_delta_resume_t;
 typedef struct ngx_http_delta_sets_s     ngx_http_delta_sets_t;
 typedef struct ngx_http_delta_stream_s   ngx_http_delta_stream_t;
+typedef struct ngx_http_delta_answer_s   ngx_http_delta_answer_t;
 typedef struct ngx_http_delta_metrics_s  ngx_http_delta_metrics_t;
 typedef struct ngx_http_delta_contract_s  ngx_http_delta_contract_t;
 typedef struct ngx_http_delta_state_s    ngx_http_delta_state_t;
@@ -543,6 +544,7 @@ typedef struct {
     ngx_http_delta_stream_t     *stream;
     void                        *check;     /* Redis is being asked */
     ngx_http_delta_sets_t       *sets;      /* are being read through */
+    ngx_http_delta_answer_t     *answer;    /* the application is asked */
     ngx_int_t                    status;    /* its outcome, 0: none yet */
 
     ngx_http_delta_session_t    *session;

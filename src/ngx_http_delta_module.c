@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta.h"
+#include "ngx_http_delta_answer.h"
 #include "ngx_http_delta_auth.h"
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_conf.h"
@@ -17,7 +18,6 @@
 #include "ngx_http_delta_origin.h"
 #include "ngx_http_delta_redis.h"
 #include "ngx_http_delta_session.h"
-#include "ngx_http_delta_sets.h"
 #include "ngx_http_delta_stream.h"
 #include "ngx_http_delta_wheel.h"
 
@@ -342,7 +342,7 @@ ngx_http_delta_init(ngx_conf_t *cf)
 
     *h = ngx_http_delta_precontent_handler;
 
-    ngx_http_delta_sets_init();
+    ngx_http_delta_answer_init();
 
     if (ngx_http_delta_origin_init(cf) != NGX_OK) {
         return NGX_ERROR;

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta_sets.h"
+#include "ngx_http_delta_answer.h"
 #include "ngx_http_delta_metrics.h"
 #include "ngx_http_delta_redis.h"
 #include "core/delta_name.h"
@@ -44,13 +45,9 @@ struct ngx_http_delta_sets_s {
     ngx_http_delta_sets_state_e  state;
     ngx_uint_t                   tries;
     ngx_int_t                    rc;        /* when done */
-    ngx_http_request_t          *subrequest;
-    u_char                      *answer;
-    size_t                       len;
-    size_t                       size;
+    ngx_http_delta_answer_t     *answer;    /* NULL: none, or it failed */
 
     unsigned                     asked:1;   /* counts for max= */
-    unsigned                     failed:1;  /* the answer is none */
     unsigned                     pending:1; /* Redis owes a reply */
 };
 
@@ -62,10 +59,6 @@ static void ngx_http_delta_sets_missing(void *data, redisReply *reply);
 static ngx_int_t ngx_http_delta_sets_read(ngx_http_delta_sets_t *sets);
 static ngx_int_t ngx_http_delta_sets_answered(ngx_http_request_t *r,
     void *data, ngx_int_t rc);
-static ngx_int_t ngx_http_delta_sets_body_filter(ngx_http_request_t *r,
-    ngx_chain_t *in);
-static ngx_int_t ngx_http_delta_sets_collect(ngx_http_delta_sets_t *sets,
-    ngx_buf_t *b);
 static ngx_int_t ngx_http_delta_sets_write(ngx_http_delta_sets_t *sets);
 static ngx_int_t ngx_http_delta_sets_fill(ngx_http_delta_sets_t *sets,
     ngx_pool_t *pool, json_t *answer);
@@ -80,17 +73,6 @@ static ngx_int_t ngx_http_delta_sets_end(ngx_http_delta_sets_t *sets,
     ngx_int_t rc);
 static ngx_uint_t ngx_http_delta_sets_replied(ngx_http_delta_sets_t *sets);
 static void ngx_http_delta_sets_run(ngx_http_delta_sets_t *sets);
-
-
-static ngx_http_output_body_filter_pt  ngx_http_delta_sets_next_body_filter;
-
-
-void
-ngx_http_delta_sets_init(void)
-{
-    ngx_http_delta_sets_next_body_filter = ngx_http_top_body_filter;
-    ngx_http_top_body_filter = ngx_http_delta_sets_body_filter;
-}
 
 
 ngx_int_t
@@ -294,9 +276,8 @@ ngx_http_delta_sets_missing(void *data, redisReply *reply)
 static ngx_int_t
 ngx_http_delta_sets_read(ngx_http_delta_sets_t *sets)
 {
-    ngx_uint_t                  *asking;
-    ngx_http_request_t          *r, *sr;
-    ngx_http_post_subrequest_t  *ps;
+    ngx_uint_t          *asking;
+    ngx_http_request_t  *r;
 
     r = sets->request;
     asking = &sets->hub->worker->asking[sets->conf->index];
@@ -315,28 +296,12 @@ ngx_http_delta_sets_read(ngx_http_delta_sets_t *sets)
         (*asking)++;
     }
 
-    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
-    if (ps == NULL) {
-        return NGX_ERROR;
-    }
-
-    ps->handler = ngx_http_delta_sets_answered;
-    ps->data = NULL;
-    sets->len = 0;
-    sets->failed = 0;
-
-    if (ngx_http_subrequest(r, &sets->conf->uri, &sets->conf->args, &sr, ps,
-                            NGX_HTTP_SUBREQUEST_WAITED)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* a body that the client has sent is none of the application's */
-
-    sets->subrequest = sr;
-    sr->request_body = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
-    if (sr->request_body == NULL) {
+    sets->answer = ngx_http_delta_answer_ask(r, &sets->conf->uri,
+                                             &sets->conf->args,
+                                             NGX_HTTP_DELTA_SETS_ANSWER,
+                                             ngx_http_delta_sets_answered,
+                                             NULL);
+    if (sets->answer == NULL) {
         return NGX_ERROR;
     }
 
@@ -366,10 +331,9 @@ ngx_http_delta_sets_answered(ngx_http_request_t *r, void *data, ngx_int_t rc)
     }
 
     sets->state = NGX_HTTP_DELTA_SETS_WRITE;
-    sets->subrequest = NULL;
 
     if (rc != NGX_OK || r->headers_out.status != NGX_HTTP_OK) {
-        sets->failed = 1;
+        sets->answer = NULL;
 
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "delta: \"%V\" did not answer with the memberships: "
@@ -380,112 +344,28 @@ ngx_http_delta_sets_answered(ngx_http_request_t *r, void *data, ngx_int_t rc)
 }
 
 
-/*
- * The answer is kept, and goes nowhere.  nginx's own keeping in memory ends
- * the whole connection when an answer is too large.
- */
-
-static ngx_int_t
-ngx_http_delta_sets_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
-{
-    ngx_http_delta_ctx_t   *ctx;
-    ngx_http_delta_sets_t  *sets;
-
-    ctx = r == r->main ? NULL
-                       : ngx_http_get_module_ctx(r->main,
-                                                 ngx_http_delta_module);
-    sets = ctx ? ctx->sets : NULL;
-
-    if (sets == NULL || sets->subrequest != r) {
-        return ngx_http_delta_sets_next_body_filter(r, in);
-    }
-
-    for (/* void */; in; in = in->next) {
-
-        if (!sets->failed
-            && ngx_http_delta_sets_collect(sets, in->buf) != NGX_OK)
-        {
-            sets->failed = 1;
-        }
-
-        in->buf->pos = in->buf->last;
-        in->buf->file_pos = in->buf->file_last;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_delta_sets_collect(ngx_http_delta_sets_t *sets, ngx_buf_t *b)
-{
-    off_t    n;
-    size_t   size;
-    u_char  *p;
-
-    if (ngx_buf_special(b)) {
-        return NGX_OK;
-    }
-
-    n = ngx_buf_size(b);
-
-    if (n < 0 || n > (off_t) (NGX_HTTP_DELTA_SETS_ANSWER - sets->len)) {
-        return ngx_http_delta_sets_error(sets, "the answer is too large",
-                                         NULL);
-    }
-
-    if (sets->len + n > sets->size) {
-        size = ngx_max(2 * sets->size, ngx_max(sets->len + (size_t) n, 4096));
-
-        p = ngx_alloc(size, sets->hub->worker->log);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (sets->answer) {
-            ngx_memcpy(p, sets->answer, sets->len);
-            ngx_free(sets->answer);
-        }
-
-        sets->answer = p;
-        sets->size = size;
-    }
-
-    p = sets->answer + sets->len;
-
-    if (ngx_buf_in_memory(b)) {
-        ngx_memcpy(p, b->pos, n);
-
-    } else if (ngx_read_file(b->file, p, n, b->file_pos) != n) {
-        return NGX_ERROR;
-    }
-
-    sets->len += n;
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_http_delta_sets_write(ngx_http_delta_sets_t *sets)
 {
-    json_t        *answer;
-    ngx_int_t      rc;
-    ngx_pool_t    *pool;
-    json_error_t   error;
+    json_t                   *answer;
+    ngx_int_t                 rc;
+    ngx_pool_t               *pool;
+    json_error_t              error;
+    ngx_http_delta_answer_t  *text;
 
-    if (sets->failed) {
-        return NGX_ERROR;
+    text = sets->answer;
+
+    if (text == NULL || text->failed) {
+        return text && text->large
+               ? ngx_http_delta_sets_error(sets, "the answer is too large",
+                                           NULL)
+               : NGX_ERROR;
     }
 
-    answer = json_loadb(sets->len ? (char *) sets->answer : "", sets->len,
+    answer = json_loadb(text->len ? (char *) text->data : "", text->len,
                         JSON_REJECT_DUPLICATES, &error);
 
-    if (sets->answer) {
-        ngx_free(sets->answer);
-        sets->answer = NULL;
-        sets->size = 0;
-    }
+    ngx_http_delta_answer_free(text);
 
     if (answer == NULL) {
         return ngx_http_delta_sets_error(sets, "the answer is not JSON", NULL);
@@ -773,11 +653,6 @@ ngx_http_delta_sets_free(ngx_http_delta_sets_t *sets)
 {
     ngx_http_delta_sets_end(sets, NGX_ERROR);
     sets->request = NULL;
-
-    if (sets->answer) {
-        ngx_free(sets->answer);
-        sets->answer = NULL;
-    }
 
     /* else by the reply */
 

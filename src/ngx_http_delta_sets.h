@@ -13,9 +13,6 @@
 #include "ngx_http_delta.h"
 
 
-/* Once, while the configuration is read: the filter of answers. */
-void ngx_http_delta_sets_init(void);
-
 /*
  * Begins for a request whose grants are settled.  NULL in *sets: there is
  * nothing to be read through.  NGX_ERROR: out of memory.

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_delta_stream.h"
+#include "ngx_http_delta_answer.h"
 #include "ngx_http_delta_channel.h"
 #include "ngx_http_delta_event.h"
 #include "ngx_http_delta_log.h"
@@ -49,6 +50,7 @@ struct ngx_http_delta_stream_s {
     delta_position_t             previous;  /* of that */
     delta_position_t             place;
 
+    ngx_http_delta_answer_t     *answer;    /* of the backend */
     ngx_str_t                    first;     /* what the backend said */
     delta_str_t                 *ids;       /* created in it */
     size_t                       nids;
@@ -429,19 +431,12 @@ static ngx_int_t
 ngx_http_delta_stream_backfill(ngx_http_request_t *r,
     ngx_http_delta_stream_t *stream, ngx_http_complex_value_t *uri)
 {
-    u_char                      *p;
-    ngx_str_t                    value, args;
-    ngx_http_request_t          *sr;
-    ngx_http_post_subrequest_t  *ps;
+    u_char     *p;
+    ngx_str_t   value, args;
 
-    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
-
-    if (ps == NULL || ngx_http_complex_value(r, uri, &value) != NGX_OK) {
+    if (ngx_http_complex_value(r, uri, &value) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ps->handler = ngx_http_delta_stream_backfilled;
-    ps->data = stream;
 
     ngx_str_null(&args);
     p = ngx_strlchr(value.data, value.data + value.len, '?');
@@ -452,15 +447,11 @@ ngx_http_delta_stream_backfill(ngx_http_request_t *r,
         value.len = p - value.data;
     }
 
-    if (ngx_http_subrequest(r, &value, &args, &sr, ps,
-                            NGX_HTTP_SUBREQUEST_IN_MEMORY
-                            |NGX_HTTP_SUBREQUEST_WAITED)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    stream->answer = ngx_http_delta_answer_ask(r, &value, &args, 0,
+                                             ngx_http_delta_stream_backfilled,
+                                             stream);
 
-    return NGX_AGAIN;
+    return stream->answer ? NGX_AGAIN : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -470,19 +461,12 @@ static ngx_int_t
 ngx_http_delta_stream_backfilled(ngx_http_request_t *r, void *data,
     ngx_int_t rc)
 {
-    ngx_buf_t                *b;
     ngx_int_t                 status;
+    ngx_http_delta_answer_t  *answer;
     ngx_http_delta_stream_t  *stream = data;
 
     if (stream->status) {
         return rc;
-    }
-
-    /* an answer over the buffer is no error of the client's connection */
-
-    if (rc == NGX_ERROR && r->stream == NULL && !r->main->header_sent) {
-        r->connection->error = 0;
-        r->buffered = 0;
     }
 
     status = rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc
@@ -493,28 +477,26 @@ ngx_http_delta_stream_backfilled(ngx_http_request_t *r, void *data,
         return NGX_OK;
     }
 
-    b = rc == NGX_OK && status == NGX_HTTP_OK && r->out ? r->out->buf : NULL;
+    answer = stream->answer;
 
-    if (b == NULL
-        || ngx_http_delta_stream_told(r->main, stream, b->pos,
-                                      b->last - b->pos)
+    if (rc != NGX_OK || status != NGX_HTTP_OK || answer->failed
+        || ngx_http_delta_stream_told(r->main, stream, answer->data,
+                                      answer->len)
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "delta: what delta_backfill asked for \"%V\" was "
-                      "answered by %i and is no delta%s", &stream->channel,
-                      status, rc == NGX_ERROR
-                              ? ", or over subrequest_output_buffer_size"
-                              : "");
+                      "answered by %i and %s", &stream->channel, status,
+                      answer->large ? "is over subrequest_output_buffer_size"
+                                    : "is no delta");
 
         stream->status = NGX_HTTP_SERVICE_UNAVAILABLE;
         return NGX_OK;
     }
 
-    /* a session may live for long, and what it was told is a copy */
+    /* what the session was told is a copy */
 
-    r->out = NULL;
-    (void) ngx_pfree(r->pool, b->start);
+    ngx_http_delta_answer_free(answer);
 
     stream->status = NGX_DECLINED;
 

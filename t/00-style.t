@@ -26,7 +26,7 @@ my %level = (
     channel => 2,
     log => 2, epoch => 2,
     repair => 2, audit => 2, history => 2, window => 2, state => 2,
-    auth => 3, queue => 3, origin => 4,
+    auth => 3, queue => 3, answer => 3, origin => 4,
     session => 4, stream => 4,
     resume => 4, replay => 4, say => 4, membership => 4, command => 4,
     sets => 4, keep => 4, grant => 4,
