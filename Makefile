@@ -7,7 +7,8 @@
 #   make contract               what is made of conf/events.json
 #   make bench                  latency and CPU of a delivery; the contract's;
 #                               bytes of changes, sizes of deltas; how late a
-#                               world's ticks are
+#                               world's ticks are; what presence asks of Redis
+#                               among 10 and 1,000 users [USERS="10 10000"]
 #   make client                 the client library, bundled, and its sizes
 #   make storm [N=2000]         so many clients come back at once
 #   make deb                    build/deb/libnginx-mod-http-delta_*.deb
@@ -92,12 +93,14 @@ test: build upstream $(if $(filter build/asan,$(BUILD)),$(BUILD)/noclose.so)
 	@ASAN=$(ASAN) DELTA_BUILD=$(CURDIR)/$(BUILD) \
 	    prove -It/lib -j$(JOBS) -r $(TESTS)
 
-bench: build upstream $(BUILD)/contract-bench $(BUILD)/ticks-client
+bench: build upstream $(BUILD)/contract-bench $(BUILD)/ticks-client \
+       $(BUILD)/storm-client
 	@$(BUILD)/contract-bench conf/events.json
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/delivery
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/bytes
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/spaces
 	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/ticks
+	@DELTA_BUILD=$(CURDIR)/$(BUILD) perl -It/lib t/bench/presence $(USERS)
 
 contract:
 	@perl src/contract/generate.pl

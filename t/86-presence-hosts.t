@@ -405,16 +405,19 @@ sub killed_host {
 # What a change costs is a matter of who follows (4.2).
 
 sub flat {
-    my @cost;
+    my (@cost, @asked);
 
     for my $n (10, 300) {
         my @crowd = map { client("w$_", $_ % 3 + 2) } 1 .. $n;
         these([ map { "w$_ online" } 1 .. $n ], "$n are there", 20);
 
         my $before = cost();
+        my $monitor = Delta::Redis->new($redis);
+        $monitor->command('MONITOR');
         $at{u3}->send_json({ t => 'status', d => { status => "with $n" } });
         these(["u3 with $n"], 'one changes');
         push @cost, cost() - $before;
+        push @asked, asked($monitor, 'u3');
 
         $_->send_json({ t => 'logout' }) for @crowd;
         these([ map { "w$_ offline" } 1 .. $n ], 'and all go', 20);
@@ -422,6 +425,38 @@ sub flat {
 
     is($cost[1], $cost[0], 'a change is delivered as often among more users');
     cmp_ok($cost[0], '<=', 2 * (10 + 1), 'to those who follow');
+    is($asked[0], 'FCALL HGETALL HSET HSET PUBLISH TIME ZSCORE',
+       'and asks this of Redis');
+    is($asked[1], $asked[0], 'and nothing else among more users');
+}
+
+
+# What was asked about that user, but for refreshes and what else is not said
+# when something changes.
+
+sub asked {
+    my ($monitor, $user) = @_;
+
+    my (@asked, $function);
+
+    $t->redis('PUBLISH', 'the-end', '');
+
+    while (1) {
+        my ($by, $name, $rest) =
+            $monitor->read =~ /\[\d+ (\S+)\] "(\w+)"(.*)/s or next;
+
+        last if $rest =~ /"the-end"/;
+
+        if ($by ne 'lua') {
+            ($function) = $name =~ /^fcall/i ? $rest =~ /^ "(\w+)"/ : ('');
+        }
+
+        push @asked, uc $name
+            if $function eq 'delta_session_status'
+               || ($function eq '' && $rest =~ /presence:$user\b/);
+    }
+
+    return join ' ', sort @asked;
 }
 
 
