@@ -50,6 +50,45 @@ test('members are seen to come, to be busy, and to go',
     await ben.sees(line('offline'))
 })
 
+// Whatever the page shows: each word that a friend's gateway says of ada.
+
+test('a reload is not seen by a friend',
+     { skip: !process.env.DELTA_PRESENCE && 'the conf keeps no presence' },
+     async () => {
+    const [ada, ben] = await come('ada', 'ben')
+    const told = []
+    ben.page.on('websocket', socket => socket.on('framereceived', frame => {
+        const { t, d } = JSON.parse(frame.payload)
+        if (t === 'presence_sync') {
+            told.push(d.presence.some(({ id }) => id === 'ada'))
+        } else if (t === 'presence_update' && d.id === 'ada') {
+            told.push(d.s)
+        }
+    }))
+    await ben.page.reload()
+    await ben.live()
+    await until('ben knows of ada', () => told.length)
+    assert.deepEqual(told, [true], 'she is there')
+
+    for (let n = 0; n < 3; n++) {
+        const before = ada.sockets.length
+        await ada.page.reload()
+        await ada.live()
+        await until('ada has come back',
+                    () => ada.sockets.length > before)
+        assert.match(ada.sockets[before], /[?&]resume=/, 'by her token')
+    }
+    await ada.page.click('.account-button')
+    await ada.page.click('.menu >> text=Busy')
+    await until('ben is told', () => told.includes('busy'))
+    assert.deepEqual(told, [true, 'busy'], 'and of nothing before')
+    await ada.page.click('.pill')
+    await ada.page.click('.menu >> text=Log out')
+    await until('she is gone, with all her sessions',
+                () => told.includes('offline'))
+    assert.deepEqual(told, [true, 'busy', 'offline'])
+})
+
 test('messages: sent, edited, reacted to and deleted, in each window',
      async () => {
     const [ada, ben] = await come('ada', 'ben')
