@@ -19,7 +19,7 @@ use Exporter qw(import);
 
 our @EXPORT_OK = qw(browse);
 
-my $playwright = '1.65.1';
+my $playwright = '1.58.2';
 my $dir = "$Delta::TOP/build/browser";
 
 
