@@ -50,6 +50,7 @@ my %env = (
     DELTA_REDIS => $t->{redis_port},
     DELTA_NGINX => $t->pid('nginx'),
     DELTA_SLOW => $Delta::SLOW,
+    NODE_PATH => '/usr/share/nodejs',
     map({ ("DELTA_TOKEN_\U$_" => $t->token($_)) } qw(ben cleo dan eve)),
     DELTA_TOKEN_BAD => jwt({ sub => 'ben' }, 'another key of the same length',
                            kid => 'test'),

@@ -56,6 +56,51 @@ test('a page that is loaded again goes on where it was', async () => {
     await ben.seesMessage('After the reload')
 })
 
+test('a tab that is duplicated begins a session of its own', async () => {
+    const ada = await come('ada')
+    const ben = await come('ben')
+    await ben.page.reload()             // which had something to remember
+    await ben.live()
+    await ada.say('To both')
+    await ben.seesMessage('To both')
+    const before = ben.sockets.length
+
+    // the new window has a copy of the storage of this one
+    const [page] = await Promise.all([
+        ben.context.waitForEvent('page'),
+        ben.page.evaluate(() => { open(location.href) })])
+    const [socket] = await Promise.all([
+        page.waitForEvent('websocket'),
+        page.waitForSelector('.pill[data-state=connected]')])
+    assert.doesNotMatch(socket.url(), /[?&](?:resume|since|at)=/)
+    await ada.say('To all three')
+    await page.waitForSelector('.message:has-text("To all three")')
+    await ben.seesMessage('To all three')
+    assert.equal(ben.sockets.length, before, 'the first has lost nothing')
+})
+
+test('the library in a worker of the browser', async () => {
+    const ada = await come('ada')
+    await ada.page.evaluate(() => {
+        const { token } = JSON.parse(sessionStorage.getItem(
+            'delta demo login'))
+        const worker = new Worker('/worker.js', { type: 'module' })
+        window.told = []
+        worker.onmessage = ({ data }) => window.told.push(data)
+        worker.onerror = ({ message }) => window.told.push(message)
+        worker.postMessage(token)
+    })
+    const told = () => ada.page.evaluate(() => window.told)
+    await until('connected', async () => (await told()).length)
+    await ada.page.click('[aria-label="Client settings"]')
+    await ada.page.click('#tab-profile')
+    await ada.page.fill('dialog [name=bio]', 'said to a worker')
+    await ada.page.click('dialog button.solid')
+    await until('logged out', async () => (await told()).length === 3)
+    assert.deepEqual(await told(), ['connected websocket',
+        'heard said to a worker', 'disconnected undefined'])
+})
+
 test('ten seconds without a network: said, and nothing is missing',
      async () => {
     const wire = await new Wire().open()

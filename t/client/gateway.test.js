@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { test as nodeTest } from 'node:test'
+import { Worker } from 'node:worker_threads'
 
 import { createClient } from '../../src/client/index.js'
 import { decode } from '../../src/client/msgpack/index.js'
@@ -103,6 +104,28 @@ test('an event arrives, and is seen', async () => {
     assert.deepEqual(await came, { name: 'New' })
     assert.equal(await client.seen(id), true)
     assert.equal(await client.seen(id, { channel: 'guild:1' }), true)
+})
+
+test('in a worker: connected, events, logged out, nothing left', async () => {
+    const worker = new Worker(new URL('./lib/worker.js', import.meta.url), {
+        workerData: { url: `${env.DELTA_URL}/gateway`,
+                      token: env.DELTA_TOKEN_BEN } })
+    const told = []
+    const ended = new Promise((resolve, reject) => {
+        worker.on('error', reject)
+        worker.on('exit', resolve)
+    })
+    worker.on('message', word => {
+        told.push(word)
+        if (word === 'connected websocket') {
+            redis.publish('guild:1', 'tick', { n: 1 })
+        } else if (word === 'tick 1') {
+            worker.postMessage('close')
+        }
+    })
+    assert.equal(await ended, 0, 'neither timer nor socket keeps it alive')
+    assert.deepEqual(told, ['connected websocket', 'tick 1',
+                            'disconnected undefined'])
 })
 
 test('reloads of nginx lose nothing and repeat nothing', async () => {

@@ -41,6 +41,9 @@ sub browse {
     my $t = Delta->new;
     system('cp', '-rL', "$Delta::TOP/src/client", $t->file('client')) == 0
         or die 'cannot copy the client';
+    system('cp', "$Delta::TOP/t/browser/lib/worker.js",
+           $t->file('client/demo/worker.js')) == 0
+        or die 'cannot copy the worker';
     system('cp', "$Delta::TOP/conf/events.json", $t->file('events.json')) == 0
         or die 'cannot copy the contract';
     make_path("$Delta::TOP/build/screenshots");
