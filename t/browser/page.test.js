@@ -89,7 +89,7 @@ test('a reload is not seen by a friend',
     assert.deepEqual(told, [true, 'busy', 'offline'])
 })
 
-test('messages: sent, edited, reacted to and deleted, in each window',
+test('row 3.8: a message sent, edited, reacted to, deleted, in each window',
      async () => {
     const [ada, ben] = await come('ada', 'ben')
     await ada.channel('general')
@@ -123,6 +123,30 @@ test('messages: sent, edited, reacted to and deleted, in each window',
     await ada.seesMessage('A second thought', 0)
 })
 
+test('row 3.8: an older page beside a newer one', async () => {
+    const [ada] = await come('ada')
+    const ben = await person('ben', { without: 'message_reaction' })
+    people.push(ben)
+    for (const one of [ada, ben]) await one.channel('general')
+    await ada.say('For old and new')
+    await ben.seesMessage('For old and new')
+
+    await ada.tool('For old and new', 'React')
+    await ada.page.click('.menu [aria-label="🎉"]')
+    await ada.sees(ada.message('For old and new').locator('.reactions button'))
+    await ada.tool('For old and new', 'Edit')
+    await ada.page.fill('textarea.edit', 'For new and old')
+    await ada.page.keyboard.press('Enter')
+    await ben.seesMessage('For new and old (edited)')
+    await ben.sees(ben.message('new and old').locator('.reactions'), 0)
+    await ben.page.click('.pill')
+    await ben.sees(ben.page.locator('dt:has-text("Unknown types") + dd')
+        .filter({ hasText: /^1$/ }))
+    await ada.tool('For new and old', 'Delete')
+    await ada.page.click('dialog button.danger')
+    await ben.seesMessage('For new and old', 0)
+})
+
 test('by the keyboard alone: write, edit the last, leave it', async () => {
     const [ada] = await come('ada')
     await ada.channel('plans')
@@ -142,7 +166,7 @@ test('by the keyboard alone: write, edit the last, leave it', async () => {
     await ada.page.waitForSelector('textarea[name=message]:focus')
 })
 
-test('a workspace is renamed in three windows', async () => {
+test('row 3.8: a workspace is renamed in three windows', async () => {
     const [ada, ben, cleo] = await come('ada', 'ben', 'cleo')
     await ada.workspaceSettings('overview')
     await ada.page.fill('dialog [name=name]', 'The Workshop')
@@ -161,7 +185,7 @@ test('a workspace is renamed in three windows', async () => {
     await ben.sees(ben.page.locator('.workspaces [aria-label="Guild One"]'))
 })
 
-test('a role that is taken away hides its channel, open or not', async () => {
+test('row 3.8: a role taken away hides its channel, open or not', async () => {
     const [ada, ben, cleo] = await come('ada', 'ben', 'cleo')
     const office = one => one.page.locator('.channels li')
         .filter({ hasText: 'back-office' })
@@ -212,7 +236,7 @@ test('a channel is made, closed to a role, and deleted', async () => {
     await ada.sees(line(ada), 0)
 })
 
-test('a profile and a picture change before everybody’s eyes', async () => {
+test('row 3.8: profile and picture change before all eyes', async () => {
     const [ben, ada] = await come('ben', 'ada')
     await ben.page.click('[aria-label="Client settings"]')
     await ben.page.click('#tab-profile')
@@ -260,7 +284,7 @@ test('a friend is asked, accepts, and is let go', async () => {
     await ada.sees(ada.page.locator('.cards [data-user=dan]'), 0)
 })
 
-test('a kick closes the channel that is open', async () => {
+test('row 3.2: a kick closes the channel that is open', async () => {
     const [ada, cleo, ben] = await come('ada', 'cleo', 'ben')
     await cleo.channel('general')
     await ada.page.click('.side [data-user=cleo]')
@@ -285,7 +309,7 @@ test('a kick closes the channel that is open', async () => {
     await cleo.seesMessage('Nothing that cleo hears')
 })
 
-test('the gear opens client settings, the menu those of the workspace',
+test('row 3.7: the gear opens client settings, the menu the workspace’s',
      async () => {
     const [ada, cleo] = await come('ada', 'cleo')
     const tabs = one => one.page.locator('[role=tab]').allTextContents()

@@ -37,7 +37,7 @@ test('twice is once, per channel', async () => {
     assert.equal(w.client.stats.duplicates, 2)
 })
 
-test('what is unknown or broken is counted and ignored', async () => {
+test('row 3.11: what is unknown or broken is counted and ignored', async () => {
     const w = world({ events: ['quiet'], validate: e => e.d.bad !== true })
     const socket = await w.up()
     const list = heard(w.client, 'patch')

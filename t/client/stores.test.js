@@ -67,7 +67,7 @@ test('a store tells of changes, and only of those', () => {
     assert.equal(told, 5)
 })
 
-test('patches: a user, a guild, a member, one unknown', async () => {
+test('row 0.3: patch a user, a guild, a member, one unknown', async () => {
     const { s, say } = await stores()
     say('patch', { entity_type: 'user', entity_id: 'ada',
                    diff: { avatar_url: 'new.png', bio: 'x' } })
@@ -198,7 +198,7 @@ test('a payload that makes no sense spoils nothing', async t => {
     assert.equal(s.users.get('ada').a, 1)
 })
 
-test('refetch: what came meanwhile is on top, and it is repeated',
+test('row 3.10: refetch, and what came meanwhile is on top',
      async t => {
     t.mock.method(console, 'error', () => {})
     const asked = []

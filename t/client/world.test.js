@@ -50,7 +50,7 @@ test('the checksum is the one that publishers compute', () => {
     assert.equal(checksum([]), '00000000')
 })
 
-test('a world is loaded, then each tick applied', async () => {
+test('row 2.6: a world is loaded, then each tick applied', async () => {
     const { w, sync, step } = await follow()
     const told = []
     sync.on('tick', ({ tick }) => told.push(tick))
@@ -83,7 +83,7 @@ test('ticks that came while it loaded are applied behind it', async () => {
     same(sync, w)
 })
 
-test('a gap is repaired by snapshots, not by loading anew', async () => {
+test('row 2.6: a gap is repaired by snapshots', async () => {
     const { w, sync, step } = await follow()
     for (let n = 0; n < 3; n++) await step({ silent: true })
     assert.equal(sync.tick, 30)
@@ -113,7 +113,7 @@ test('an answer that did not hold all is continued', async () => {
     assert.equal(sync.stats.loads, 1)
 })
 
-test('a gap older than the snapshots loads all anew', async () => {
+test('row 2.6: a gap older than the snapshots loads all anew', async () => {
     const { w, sync, step } = await follow({}, { keep: 25 })
     for (let n = 0; n < 40; n++) await step({ silent: true })
     await step()
@@ -121,7 +121,7 @@ test('a gap older than the snapshots loads all anew', async () => {
     assert.equal(sync.stats.loads, 2)
 })
 
-test('a tick that was changed on its way is noticed by the checksum',
+test('row 2.6: a tick changed on its way is noticed by the checksum',
      async () => {
     const { w, sync, step } = await follow()
     w.spoils = () => true
@@ -211,7 +211,7 @@ test('a checksum that never fits does not become a storm', async () => {
     sync.close()
 })
 
-test('ten thousand ticks leave nothing behind', async () => {
+test('row 2.6: ten thousand ticks leave nothing behind', async () => {
     const { w, sync, clock } = await follow()
     const timers = clock.size
     for (let n = 0; n < 10000; n++) {
@@ -262,7 +262,7 @@ async function chaos(seed) {
     return sync.stats
 }
 
-test('cut off at random, it always ends with the visible state', async t => {
+test('row 2.6: cut off at random, it ends with the visible state', async t => {
     const base = Number(process.env.DELTA_SEED ?? 1)
     const sum = {}
     for (let n = 0; n < 24; n++) {
@@ -329,7 +329,7 @@ test('a space: all, then deltas, and since the last one', async () => {
     sync.close()
 })
 
-test('a space: resync fetches all, deltas meanwhile are on top', async () => {
+test('row 1.4: resync fetches all of a space, deltas are on top', async () => {
     const { clock, answers, sync, delta, streams } = await space()
     answers[0].resolve([])
     await turn()

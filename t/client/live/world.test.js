@@ -9,7 +9,7 @@ import { checksum, createStateSync } from '../../../src/client/world/index.js'
 import { generator } from '../lib/world.js'
 import { Wire, base, sleep, until } from './wire.js'
 
-test('a client that is cut off at random ends with the visible state',
+test('row 2.6: a client cut off at random ends with the visible state',
      async t => {
     const random = generator(Number(process.env.DELTA_SEED))
     const wire = await new Wire().open()
