@@ -4,6 +4,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 import { checksum, createSpaceSync, createStateSync }
     from '../../src/client/world/index.js'
@@ -34,6 +36,16 @@ async function follow(options = {}, { seed = 1, ticks = 30, ...world } = {}) {
     await turn()
     return { clock, w, sync, random,
              step: async how => { w.step(how); await turn() } }
+}
+
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc')
+
+// What is reachable, in bytes.
+
+const heap = () => {
+    gc()
+    return process.memoryUsage().heapUsed
 }
 
 const same = (sync, w, why) => {
@@ -214,12 +226,16 @@ test('a checksum that never fits does not become a storm', async () => {
 test('row 2.6: ten thousand ticks leave nothing behind', async () => {
     const { w, sync, clock } = await follow()
     const timers = clock.size
+    let before
     for (let n = 0; n < 10000; n++) {
         w.step()
         if (n % 50 === 0) await turn()
+        if (n === 2000) before = heap()
     }
     await turn()
     same(sync, w)
+    const more = heap() - before
+    assert.ok(more < 1e6, `${more} bytes more`)
     assert.equal(clock.size, timers)
     assert.equal(sync.stats.ticks, 10000 + sync.stats.repaired)
     assert.equal(sync.stats.loads, 1)
