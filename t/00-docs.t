@@ -3,8 +3,8 @@
 # Copyright (C) Delta contributors
 
 # The documents say what the code has: the same directives, variables, close
-# codes, errors, messages and metrics, no more and no fewer; links lead
-# somewhere.
+# codes, errors, messages and metrics, no more and no fewer; each feature has
+# tests that are named after it; links lead somewhere.
 
 use strict;
 use warnings;
@@ -24,6 +24,7 @@ variables();
 closes();
 words();
 metrics();
+features();
 links();
 
 done_testing();
@@ -146,6 +147,47 @@ sub metrics {
     }
 
     is_deeply(\%docs, \%code, 'metrics and their labels');
+}
+
+
+# The title of a test is a string that begins with its row.
+
+sub features {
+    my (%rows, %has, @bad);
+
+    for (split /\n/, slurp('docs/features.md')) {
+        my ($row, $text, $files) = /^\| ([\d.]+) \| (.*) \| (.*) \|$/ or next;
+
+        push @bad, "row $row twice" if $rows{$row};
+        push @bad, "row $row: no sentence" if $text !~ /^[A-Z`].{20,}\.$/;
+        $rows{$row} = [ $files =~ /`(.*?)`/g ];
+    }
+
+    find({ no_chdir => 1, wanted => sub {
+        return if !/\.(?:t|pm|c|js)$/ || m{/00-docs\.t$};
+
+        my $text = slurp($_);
+
+        $has{$1}{$File::Find::name}++
+            while $text =~ /['"`]row (\d+\.\d+): (?=[\w"`'\$\/])/g;
+
+        my $titles = () = $text =~ /['"`]row \d+\.\d+: /g;
+        my $all = () = $text =~ /\brows? \d+\.\d/g;
+
+        push @bad, "$_: a row that is in no title" if $titles != $all;
+    } }, 't');
+
+    for my $row (sort keys %rows) {
+        push @bad, "row $row: no test" if !@{ $rows{$row} };
+        push @bad, map { "row $row: not in $_" }
+            grep { !$has{$row}{$_} } @{ $rows{$row} };
+    }
+
+    push @bad, map { "row $_ is not in docs/features.md" }
+        grep { !$rows{$_} } sort keys %has;
+
+    is(join("\n", @bad), '', 'each feature has tests, and each row of a test');
+    cmp_ok(scalar keys %rows, '>=', 40, keys(%rows) . ' rows');
 }
 
 

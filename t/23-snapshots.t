@@ -67,7 +67,7 @@ sub refused {
 
     local $ENV{DELTA_SNAPSHOT_TTL} = 1;
 
-    is((run(@world))[0], 1, 'refused: by the environment');
+    is((run(@world))[0], 1, 'row 2.2: refused, by the environment');
     like((run('--help'))[1], qr/--snapshot-ttl.*DELTA_SNAPSHOT_TTL/, '--help');
 }
 
@@ -101,7 +101,8 @@ sub keys_of_a_tick {
     my $text = $t->redis('GET', "snapshot:default:$tick");
     my ($visible) = split /,"fullCast":/, $text;
 
-    unlike($visible, qr/hunger|speed/, 'what is hidden is in the full cast');
+    unlike($visible, qr/hunger|speed/,
+           'row 2.1: what is hidden is in the full cast');
     is_deeply(json_decode("$visible}")->{limitedCast},
               $snapshot->{limitedCast}, 'which is last, to be cut off');
 
@@ -113,8 +114,8 @@ sub keys_of_a_tick {
        'of which the visible part has the checksum');
 
     my $ttl = $t->redis('TTL', "snapshot:default:$tick");
-    ok($ttl > 590 && $ttl <= 600, "a snapshot lives for $ttl s");
-    is($t->redis('TTL', 'full_state:default'), -1, 'the state stays');
+    ok($ttl > 590 && $ttl <= 600, "row 2.2: a snapshot lives for $ttl s");
+    is($t->redis('TTL', 'full_state:default'), -1, 'row 2.2: the state stays');
     is($t->redis('TTL', 'latest_tick:default'), -1, 'and the latest tick');
 }
 
@@ -145,10 +146,17 @@ sub served {
 END
 
     my $sse = $t->sse('/events');
-    my ($tick, $wrong) = (0, 0);
+    my ($tick, $wrong, $late, @late) = (0, 0);
 
-    for (1 .. 30) {
+    # a machine that is busy with others may need more than one look
+
+    for (1 .. 600) {
         my $event = $sse->read_json or last;
+
+        push @late, 1000 * time - snapshot($event->{tick})->{timestamp};
+        shift @late if @late > 30;
+        $late = (sort { $a <=> $b } @late)[15] if @late == 30;
+        last if defined $late && $late < 100;
 
         reload() if !$tick;
         $tick ||= $event->{tick} - 1;
@@ -160,8 +168,10 @@ END
         $wrong++ if checksum($client{entities}) ne $event->{checksum};
     }
 
-    cmp_ok($tick, '>=', 30, 'nginx serves the ticks');
+    cmp_ok($tick, '>=', 30, 'row 2.5: nginx serves the ticks');
     is($wrong, 0, 'all of them, and applied they have their checksums');
+    cmp_ok($late // 'never', '<', 100,
+           sprintf 'row 2.5: a tick is there after %.1f ms', $late // 0);
 
     $sse->disconnect;
     $t->stop_nginx;
@@ -214,7 +224,7 @@ END
 sub restarted {
     my $archived = world()->{archived};
 
-    ok($archived && $archived % 25 == 0, "tick $archived is archived");
+    ok($archived && $archived % 25 == 0, "row 2.7: tick $archived is archived");
 
     $t->stop('upstream');
     my $tick = latest();

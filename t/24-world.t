@@ -96,7 +96,7 @@ sub init_2_3 {
               [ sort qw(fullState currentTick latestSnapshot) ],
               'the members of the seed');
     is($json->{currentTick}, 5, 'the latest tick');
-    is($json->{fullState}{tick}, 3, 'the state has a tick of its own');
+    is($json->{fullState}{tick}, 3, 'row 2.3: the state\'s own');
     is($json->{latestSnapshot}{tick}, 5, 'and the snapshot the latest');
     unlike($answer->body, qr/hunger/, 'what is hidden stays hidden');
     is($json->{fullState}{entities}[0]{id}, 'a,"full":',
@@ -145,10 +145,10 @@ sub range_2_4 {
     my $answer = get('/any/snapshots?world=still&from=4&to=9');
     my $json = $answer->json;
 
-    is($answer->status, 200, '/world/snapshots');
+    is($answer->status, 200, 'row 2.4: /world/snapshots');
     is(join(' ', map { $_->{tick} } @{ $json->{snapshots} }), '4 5 7 9',
        'in the order of their ticks');
-    is_deeply($json->{missing}, [ 6, 8 ], 'and those that are gone');
+    is_deeply($json->{missing}, [ 6, 8 ], 'row 2.4: and the gaps');
     is("$json->{from} $json->{to}", '4 9', 'from and to');
     unlike($answer->body, qr/hunger/, 'nothing hidden');
     is($json->{snapshots}[0]{limitedCast}{entityRemoved}[0],
@@ -334,7 +334,7 @@ sub consistent_2_3 {
         $before = $init->{currentTick};
     }
 
-    is($wrong, 0, '150 times /world/init while it ticks: all is of one tick');
+    is($wrong, 0, 'row 2.3: 150 times while it ticks, all is of one tick');
     cmp_ok($moved, '>', 10, "$moved of them of another one");
 
     my $world = Delta::World->new($t)->open;
@@ -452,7 +452,7 @@ sub always_ends_in_its_state {
                 values %{ $world->{entities} } ],
               [ map { fixed($_) } sort { $a->{id} cmp $b->{id} }
                 @{ $state->{entities} } ],
-              'it has what the world has');
+              'row 2.7: it has what the world has');
 
     diag("seed $seed: $world->{ticks} ticks, $world->{ranges} ranges, "
          . "$world->{loads} loads; "

@@ -200,13 +200,13 @@ sub indexes_1_6 {
         WHERE location_id = 's1' AND created_at > 5 ORDER BY created_at"`;
 
     like($plan, qr/SEARCH.*intentions_location_created.*created_at>/,
-         'the index over (location_id, created_at)');
+         'row 1.6: the index over (location_id, created_at)');
 
     $plan = `sqlite3 $db "EXPLAIN QUERY PLAN SELECT * FROM intentions
         WHERE location_id = 's1' AND changed_at > 5"`;
 
     like($plan, qr/SEARCH.*intentions_location_changed.*changed_at>/,
-         'and over (location_id, changed_at)');
+         'row 1.6: and over (location_id, changed_at)');
 }
 
 
@@ -228,7 +228,7 @@ sub since_1_6 {
        "$new newer", 'created since then, as it is now');
     is(join(' ', map { "$_->{id} $_->{content}" } @{ $answer->{updated} }),
        "$id[0] changed", 'edited');
-    is(scalar @{ $answer->{deleted} }, 2, 'deleted, by their tombstones');
+    is(scalar @{ $answer->{deleted} }, 2, 'row 1.6: by their tombstones');
     is($answer->{deleted}[0], $id[1], 'with their ids');
     ok($answer->{complete}, 'all of it');
 
@@ -272,7 +272,7 @@ sub stream_1_1 {
 sub recent_1_3 {
     my $recent = stream()->read_json;
 
-    is(scalar @{ $recent->{created} }, 50, 'without since the newest 50');
+    is(scalar @{ $recent->{created} }, 50, 'row 1.3: the newest 50');
     is($recent->{created}[49]{id}, list()->[-1]{id}, 'up to the last');
 }
 
@@ -296,7 +296,7 @@ sub expired_log_1_6 {
     my $delta = stream($last->{timestamp})->read_json;
 
     is($delta->{created}[-1]{id}, $missed->{id},
-       'what the log does not have any more comes from SQL');
+       'row 1.6: what the log has no more comes from SQL');
     is(join(' ', grep { /edited/ } map { $_->{content} }
             @{ $delta->{created} }, @{ $delta->{updated} }), 'edited',
        'edits, too');
@@ -306,7 +306,7 @@ sub expired_log_1_6 {
     $t->reload;
 
     is(stream($last->{timestamp})->read_json->{type}, 'resync',
-       'more than 50: resync');
+       'row 1.4: more than 50, resync');
 }
 
 
@@ -352,8 +352,8 @@ sub exactly_once_1_5 {
     }
 
     settled(\%client);
-    is($client{resyncs}, 0, 'no resync was needed');
-    is($client{twice}, 0, 'and nothing created twice');
+    is($client{resyncs}, 0, 'row 1.5: no resync was needed');
+    is($client{twice}, 0, 'row 1.5: nothing created twice');
     diag("seed $seed: ", join ', ', map { "$_ $did{$_}" } sort keys %did);
 }
 

@@ -128,7 +128,7 @@ sub at_connect_1_1 {
     is($sse->status, 200, 'a stream');
     is_deeply([ sort keys %$first ],
               [ sort qw(type created updated deleted timestamp) ],
-              'one delta at connect, of the members of the seed');
+              'row 1.1: one delta at connect, of these members');
     is_deeply([ @$first{qw(type created updated deleted)} ],
               [ 'space-delta', [], [], [] ], 'which is empty');
     like($first->{timestamp}, qr/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{9}Z$/,
@@ -166,7 +166,7 @@ sub deltas_1_1 {
     is_deeply($sse->read_json,
               { type => 'space-delta', created => [], updated => [],
                 deleted => [ 'a' ], timestamp => timestamp($id) },
-              'nothing but deltas');
+              'row 1.1: nothing but deltas');
 
     $t->publish('space:7', { t => 'resync', d => {} });
     is($sse->read_json->{type}, 'resync', 'and resyncs');
@@ -265,7 +265,7 @@ END
         $wrong++ if "@got" ne join ' ', map { "n$_" } $i + 2 .. 40;
     }
 
-    is($wrong, 0, 'since each of 40: exactly those behind it');
+    is($wrong, 0, 'row 1.3: since each of 40, exactly those behind it');
 }
 
 
@@ -298,17 +298,17 @@ sub window_1_2 {
     my $id = change('quick:w', deleted => [ 'b2' ]);
     my $delta = $sse->read_json;
 
-    is(ids($delta), 'b1 b3 b4', 'a window is one delta');
+    is(ids($delta), 'b1 b3 b4', 'row 1.2: a window is one delta');
     is($delta->{created}[2]{x}, 1, 'of the newest');
     is_deeply($delta->{deleted}, [ 'b2' ],
-              'what was created and deleted in it is deleted only');
+              'row 1.2: created and deleted in it is deleted only');
     is($delta->{timestamp}, timestamp($id), 'with the timestamp of the last');
     is(json_encode(all(stream('w', $delta->{timestamp}, path => '/api/quick'))
                        ->[0]{created}), '[]', 'behind which nothing comes');
 
     created('quick:w', "c$_") for 1 .. 13;
     is(ids($sse->read_json), 'c1', 'after a quiet time again');
-    is(scalar @{ $sse->read_json->{created} }, 10, 'max= at once');
+    is(scalar @{ $sse->read_json->{created} }, 10, 'row 1.2: max= at once');
     is(scalar @{ $sse->read_json->{created} }, 2, 'and the rest');
 }
 
@@ -323,7 +323,7 @@ sub too_many_1_4 {
     my $last = created(7, 'x51');
     $got = all(stream(7, timestamp($before)));
 
-    is($got->[0]{type}, 'resync', '51 are a resync');
+    is($got->[0]{type}, 'resync', 'row 1.4: 51 are a resync');
     is($got->[0]{reason}, 'too_many', 'which says why');
     is(scalar @$got, 1, 'and nothing else');
 

@@ -173,7 +173,7 @@ sub slow {
             ok(wait_for(sub { metric('sessions_closed_total{by="slow"}')
                               == $count + 1 }),
                "$name: who never reads is closed after $sent events");
-            is($missed, 0, 'while the others got everything, in order');
+            is($missed, 0, 'row 3.5: the others got everything');
 
             my ($n, $wrong) = (0, 0);
             $slow->{mute} = 1;

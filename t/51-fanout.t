@@ -240,7 +240,7 @@ sub positions {
               'an event has the id that delta_publish answered');
     is_deeply($events[0], { v => 1, t => 'patch', c => 'user:ada',
                             id => $ids[0], d => { n => 1 } },
-              'and nothing more than v, t, c, id and d');
+              'row 3.1: v, t, c, id and d, nothing more');
 
     $t->redis('PUBLISH', 'user:ada', '{"t":"typing","d":{"x":null},"y":1}');
     is_deeply($ws->read_json, { v => 1, t => 'typing', c => 'user:ada',

@@ -176,7 +176,7 @@ for my $victim ($t->workers) {
        'a worker is killed');
     ok(watch(sub { scrape(); $t->workers == 2 }), 'the master starts another');
     ok(watch(sub { scrape(); sessions() && progress() > $had + 10 }, 20),
-       'its clients are back');
+       'row 1.5: its clients are back');
 }
 
 is(scalar(grep { !@{ $_->{closes} } } @all), 0, 'each was cut off');

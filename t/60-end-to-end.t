@@ -93,7 +93,7 @@ for my $user (qw(ben cleo ada)) {
 
     is_deeply($event, { v => 1, t => 'patch', c => 'user:ada',
                         id => $event->{id}, d => $patch },
-              "the patch reaches $user on a WebSocket");
+              "row 0.1: the patch reaches $user on a WebSocket");
     is($event->{id}, $cursor, 'Delta-Cursor names it') if defined $cursor;
 }
 
@@ -101,7 +101,7 @@ ok(defined $cursor, 'the answer has a Delta-Cursor');
 
 is_deeply($sse->read_until('patch')->{d}, $patch, 'and on SSE');
 is_deeply($op->read_until(sub { $_[0]{op} }), { op => 'Patch', d => $patch },
-          'and in the literal shape {"op":"Patch","d":...}');
+          'row 0.4: and in the literal shape {"op":"Patch","d":...}');
 
 
 # Empty diffs and null.
@@ -109,11 +109,11 @@ is_deeply($op->read_until(sub { $_[0]{op} }), { op => 'Patch', d => $patch },
 api(ada => PATCH => '/api/users/me', { avatar_url => 'new.png' });
 api(ada => PATCH => '/api/users/me', { bio => 'hello' });
 is_deeply($ws{ben}->read_json->{d}{diff}, { bio => 'hello' },
-          'an empty diff publishes nothing');
+          'row 0.2: an empty diff publishes nothing');
 
 api(ada => PATCH => '/api/users/me', { bio => undef });
 is_deeply($ws{ben}->read_json->{d}{diff}, { bio => undef },
-          'a removed field travels as null');
+          'row 0.2: a removed field travels as null');
 $ws{cleo}->read_json for 1 .. 2;
 
 
@@ -130,7 +130,7 @@ api(ben => PATCH => '/api/guilds/g1/members/me', { nick => 'benny' });
 
 my $member = $ws{cleo}->read_json->{d};
 is_deeply([ @$member{qw(entity_type entity_id guild_id user_id)} ],
-          [ qw(member g1/ben g1 ben) ], 'a member patch names guild and user');
+          [ qw(member g1/ben g1 ben) ], 'row 0.6: a member\'s has both ids');
 is_deeply($member->{diff}, { nick => 'benny' }, 'and what changed');
 $ws{ben}->read_json;
 

@@ -35,7 +35,7 @@ done_testing();
 sub current {
     my $said = `$^X src/contract/generate.pl --check 2>&1`;
 
-    is($?, 0, 'all that is made of the contract is current') or diag($said);
+    is($?, 0, 'row 3.3: what is made of it is current') or diag($said);
 }
 
 
@@ -55,7 +55,7 @@ sub seeds {
         profile_update profile_avatar_update friend_request_create
         friend_request_update friend_request_delete friend_remove);
 
-    is("@missing", '', 'no event is missing');
+    is("@missing", '', 'row 3.2: no event is missing');
 
     my @endless = grep { $_ ne 'space_delta' && open_objects($events{$_}{d}) }
         sort keys %events;
@@ -159,8 +159,8 @@ sub verdicts {
 
     chomp @rest;
     is((scalar grep { /^tolerant / } @rest), scalar keys %events,
-       'clients allow what a newer server may send') or diag("@rest");
-    is($rest[-1], 'unknown ignored', 'and ignore types they do not know');
+       'row 3.8: clients allow what a newer server may send') or diag("@rest");
+    is($rest[-1], 'unknown ignored', 'row 3.1: ignore types they do not know');
 }
 
 

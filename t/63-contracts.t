@@ -214,7 +214,7 @@ sub broken {
         my (undef, @came) = mark($ws);
 
         is_deeply(\@came, [], "$type: broken in " . @bad . ' ways, and leaky');
-        is(rejected($type) - $count, 2 + @bad, 'each is counted by its type');
+        is(rejected($type) - $count, 2 + @bad, 'row 3.6: each by type');
         $sum += @bad;
 
         my @lines = $t->log =~ /dropped an event "$type" on .*/g;
@@ -223,7 +223,7 @@ sub broken {
     }
 
     is(dropped('invalid') - $invalid, $sum, 'invalid ones are counted');
-    is(dropped('privileged'), $leaks, 'so are those with privileged members');
+    is(dropped('privileged'), $leaks, 'row 3.5: and privileged ones');
     unlike($t->log, qr/192\.0\.2\.1|dropped.*mark-/, 'no log has a payload');
     is(metric('delta_log_gaps_total'), 0, 'and nothing was taken for a gap');
     $ws->disconnect;
@@ -246,7 +246,7 @@ sub unknown {
     my (undef, @came) = mark($ws);
     my $passes = $what eq 'pass' ? 3 : 0;
 
-    is(scalar @came, $passes, "unknown=$what: $passes arrive");
+    is(scalar @came, $passes, "row 3.1: unknown=$what, $passes arrive");
     is(metric('delta_unknown_received_total') - $count, 4, 'all are counted');
     is(dropped('unknown') - $dropped, $passes ? 0 : 4,
        'as dropped, if they are');
@@ -277,7 +277,7 @@ sub junk {
     my (undef, @came) = mark($ws);
 
     is(scalar @came, 0, 'nothing of it arrives');
-    is(dropped('size') - $size, 2, 'over delta_max_event: counted');
+    is(dropped('size') - $size, 2, 'row 3.5: over delta_max_event');
     is(dropped('json') - $json, 3, 'no JSON: counted');
     is(rejected('*') - $any, 5, 'as of no type');
 

@@ -433,7 +433,7 @@ sub bytes {
     my $top = dirname(__FILE__) . '/..';
     my $said = qx("$^X" "-I$top/t/lib" "$top/t/bench/bytes" 2>&1);
 
-    is($?, 0, 'an update of presence is 90 % below the list of users')
+    is($?, 0, 'row 4.4: an update of presence is 90 % below the list')
         or diag($said);
 
     my %below = $said =~ /^  (\S[\w ]*\w) +\d+ bytes, +([\d.]+) % below/mg;
@@ -448,5 +448,5 @@ sub bytes {
         keys %{ json_decode(join '', <$fh>)->{events} };
 
     is(scalar(grep { $said !~ /^  $_ +\d+  JSON /m } @names), 0,
-       'each change is measured');
+       'row 0.5: each change is measured');
 }

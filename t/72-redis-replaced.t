@@ -50,7 +50,7 @@ sub restarted {
     $t->start_redis;
     publish();
 
-    is(told($live), $n, 'restarted with its file: the live one misses nothing');
+    is(told($live), $n, 'row 1.5: restarted, the live one misses nothing');
     is(back($cursor), $n, 'nor does who comes back with a cursor');
     is(resyncs(), 0, 'and nobody fetches anew');
 }
@@ -159,7 +159,8 @@ sub promoted {
         $told{ $event->{d}{channel} } = $event->{d}{reason};
     }
 
-    is($told{'user:ada'}, 'history_gap', 'who saw what is gone is told');
+    is($told{'user:ada'}, 'history_gap',
+       'row 1.5: who saw what is gone is told');
     is($event->{d}{n}, $n, 'before what is new');
 
     my $ws = $t->ws("/gateway?user=ben&since=$cursor");

@@ -31,7 +31,7 @@ $chaos->run;
 diag($_) for $chaos->summary;
 
 my %must = (
-    lost => 'every event was delivered, or its loss was reported',
+    lost => 'row 1.5: every event came, or its loss was told',
     order => 'on each connection, each channel comes in order and once',
     cursor => 'no cursor promised what had not been sent',
     id => 'an event has the same id everywhere',

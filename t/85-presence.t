@@ -2,7 +2,7 @@
 
 # Copyright (C) Delta contributors
 
-# Presence through the gateway (rows 4.1 to 4.4, 4.7, 4.8): what friends see
+# Presence through the gateway: what friends see
 # when a user comes, changes status, is cut, comes back by token, logs out;
 # leases, what a grant brings, and a Redis that was away.
 
@@ -46,7 +46,7 @@ my @all;                                # who must not be silent for too long
 
 my $ben = friend('ben');
 is_deeply($ben->{sync}, [ { id => 'ben', s => 'online', p => undef } ],
-          'oneself, on all devices (4.10), and nobody else is there');
+          'row 4.10: oneself, on all devices, and nobody else');
 
 come_and_go();
 status();
@@ -201,7 +201,7 @@ sub come_and_go {
 
     my $cleo = friend('cleo');
     is_deeply([ map { $_->{id} } @{ $cleo->{sync} } ], [ 'ada', 'cleo' ],
-              'presence_sync has those who are online and followed (4.3)');
+              'row 4.3: those who are online and followed');
 
     my $second = friend('ada');
     silent($ben, 'a second session is no news');
@@ -209,7 +209,7 @@ sub come_and_go {
     silent($ben, 'nor its end');
 
     my $due = due('ada', $ada);
-    ok(meanwhile(sub { due('ada', $ada) > $due }), 'leases are refreshed');
+    ok(meanwhile(sub { due('ada', $ada) > $due }), 'row 4.1: refreshed');
 
     $ada->close(3000);
     told($ben, 'ada offline -', 'close 3000 is a logout: offline at once');
@@ -276,7 +276,7 @@ sub resume {
     {
         $how->($ada);
         $ada = friend('ada', query => 'resume=' . token($ada));
-        is($ada->{ready}{session_id}, $id, 'a session goes on');
+        is($ada->{ready}{session_id}, $id, 'row 4.8: a session goes on');
         is(token($ada), "$id." . ++$gen, 'with the next token');
         is_deeply($ada->{resumed}, { replayed => 0 }, 'and is told so');
     }
@@ -427,7 +427,7 @@ sub compact {
     told($ben, 'ada online -', 'ada is there');
     is($cleo->read_frame->{payload},
        '{"t":"u","id":"ada","s":"online","p":null}',
-       'the compact shape of an update (4.4)');
+       'row 4.4: the compact shape of an update');
     $ada->close(3000);
     told($ben, 'ada offline -', 'ada goes');
     $cleo->close(3000);
@@ -549,7 +549,7 @@ sub half_open {
     my $start = time;
     $ada->{mute} = 1;
     meanwhile(sub { ($ada->read_close(0.2))[0] }, 15);
-    is($ada->{close_code}, 4002, 'two missed pongs end a connection');
+    is($ada->{close_code}, 4002, 'row 4.7: two missed pongs end it');
     cmp_ok(time - $start, '<', 8 * $Delta::SLOW, 'in the bound');
     told($ben, 'ada offline -', 'friends see it', 10);
     cmp_ok(time - $start, '<', 9 * $Delta::SLOW,

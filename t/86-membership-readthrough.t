@@ -2,7 +2,7 @@
 
 # Copyright (C) Delta contributors
 
-# 4.5: follows, guilds, spaces and channels are asked of the application when
+# Follows, guilds, spaces and channels are asked of the application when
 # Redis does not have them, once, before the session opens; an answer that has
 # been overtaken by a change is not written; sets of live users stay.
 
@@ -186,7 +186,7 @@ sub reads {
     my $ws = session("ben");
 
     is($ws->{channels}, 'guild:g1 space:s1 user:ada user:ben user:cleo',
-       'a miss is asked of the application, before the session opens');
+       'row 4.5: a miss is asked of the application before that');
     is(asked('ben'), 1, 'once');
     is(set('ben', 'follows'), '(whole) ada cleo', 'the sets are in Redis');
     is(set('ben', 'guilds'), '(whole) g1', 'with a mark');
@@ -614,7 +614,7 @@ sub lost {
 }
 
 
-# 4.4, 3.4: a publisher at full speed while rights are taken and given.
+# A publisher at full speed while rights are taken and given.
 
 sub events_in_flight {
     answer(rob => everything(guilds => [ 'g1' ], follows => [ 'ada' ]));

@@ -2,7 +2,7 @@
 
 # Copyright (C) Delta contributors
 
-# 4.5 and 3.4 with the reference upstream: sets that are missing are read
+# Membership with the reference upstream: sets that are missing are read
 # through, follows and kicks reach live sessions, whatever Redis has lost.
 
 use Delta;
@@ -90,7 +90,7 @@ sub whole {
        'a session has the seeds');
     is($t->redis('TTL', 'user:ben:guilds'), -1, 'and takes them as they are');
     is($t->redis('SMEMBERS', 'user:ben:spaces')->[0], '(whole)',
-       'what the relay does not keep is read through');
+       'row 4.5: what the relay does not keep is read through');
 }
 
 
@@ -186,7 +186,7 @@ sub banned {
     call(ada => PATCH => '/api/users/me', json => { bio => 'after' });
     my $next = $ben->read_until(sub { ($_[0]{c} // '') =~ /^(?:guild|channel):
                                       |^user:ada$/x });
-    is($next->{c}, 'user:ada', 'and no message comes behind it');
+    is($next->{c}, 'user:ada', 'row 3.4: no message comes behind it');
     is(session('ben')->{channels}, 'user:ada user:ben', 'nor next time');
 
     $t->redis('DEL', map { "user:ben:$_" } qw(guilds channels));

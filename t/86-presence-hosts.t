@@ -2,7 +2,7 @@
 
 # Copyright (C) Delta contributors
 
-# Presence and sessions across hosts (rows 4.1, 4.2, 4.8, 4.9): ten gateways on
+# Presence and sessions across hosts: ten gateways on
 # one Redis, sessions that go on elsewhere, workers and hosts that are killed,
 # reload, TERM, and one host that loses its way to Redis.  What Redis was told
 # is the judge: each change once, none that should not be.
@@ -194,7 +194,7 @@ sub everybody {
         my $event = $at{$user}->read_until(sub {
             $_[0]{t} eq 'presence_update' && $_[0]{d}{s} eq 'busy'
         });
-        is($event->{d}{id}, 'u9', "is seen on that of $user (4.9)");
+        is($event->{d}{id}, 'u9', "row 4.9: is seen on that of $user");
     }
 
     seen($ben, 'u9 busy');
@@ -207,7 +207,7 @@ sub elsewhere {
     for my $host (2, 5, 0, 7, 1) {
         $ws->disconnect;
         $ws = client('u1', $host, $ws->{token});
-        ok($ws->{resumed}, "a session goes on on host $host (4.8)");
+        ok($ws->{resumed}, "row 4.8: goes on on host $host");
         is(scalar keys %{ $ws->{sync} }, 10, 'with those who are there');
     }
 
@@ -390,7 +390,7 @@ sub killed_host {
     cmp_ok(time - $start, '<', 10 * $Delta::SLOW,
            'within ttl and resume after the last byte, and a sweep');
     pass_time(3);
-    nothing('and never again');
+    nothing('row 4.1: and never again');
 
     my $zset = $t->redis('ZRANGE', 'delta:leases', 0, -1);
     is(join(' ', grep { /^v[5-8]|u8/ } @$zset), '',
@@ -423,7 +423,7 @@ sub flat {
         these([ map { "w$_ offline" } 1 .. $n ], 'and all go', 20);
     }
 
-    is($cost[1], $cost[0], 'a change is delivered as often among more users');
+    is($cost[1], $cost[0], 'row 4.2: as often among more users');
     cmp_ok($cost[0], '<=', 2 * (10 + 1), 'to those who follow');
     is($asked[0], 'FCALL HGETALL HSET HSET PUBLISH TIME ZSCORE',
        'and asks this of Redis');

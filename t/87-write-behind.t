@@ -2,7 +2,7 @@
 
 # Copyright (C) Delta contributors
 
-# 4.6: last_seen reaches SQL now and then, and at the definite end of a
+# last_seen reaches SQL now and then, and at the definite end of a
 # session at once; whatever is killed in between, nothing is lost.
 
 use Delta;
@@ -140,7 +140,7 @@ sub definite_end {
 
     my $now = time;
     leave(ada => 'a', 0);
-    ok(wait_for(sub { stored('ada') }), 'a logout reaches SQL');
+    ok(wait_for(sub { stored('ada') }), 'row 4.6: a logout reaches SQL');
     ok(time - $now < 5 * $Delta::SLOW, 'at once');
     $last{ada} = $t->redis('ZSCORE', $seen, 'ada');
     is(stored('ada'), $last{ada}, 'with its time');
@@ -247,7 +247,7 @@ sub killed_behind_commit {
         ok(stored_soon($_, $last{$_}), "$key: stored") for qw(ada ben);
         $t->stop('upstream', 'KILL');
         $t->redis('CLIENT', 'UNPAUSE');
-        is(waiting(), 2, 'killed before it said so');
+        is(waiting(), 2, 'row 4.6: killed before it said so');
 
         my $ms = was_seen('ben', $key);
         $t->start_upstream('--last-seen', 1);

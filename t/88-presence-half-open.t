@@ -2,7 +2,7 @@
 
 # Copyright (C) Delta contributors
 
-# Clients whose network is gone without a word (row 4.7): no FIN, no RST, no
+# Clients whose network is gone without a word: no FIN, no RST, no
 # pong.  The connection ends, and friends see them offline, within the bound.
 # In a network namespace of its own, for packets are dropped.
 
@@ -78,7 +78,7 @@ is($is{dan}, 'online', 'the third one does not');
 
 for my $user ('ada', 'eve') {
     cmp_ok(($end{$user} // 999) - $start, '<', (6 + 2) * $Delta::SLOW,
-           "$user is offline within ttl and resume, and a sweep");
+           "row 4.7: $user is offline within the bound");
 }
 
 ok(wait_for(sub {

@@ -89,7 +89,7 @@ tracker_casts(void)
                  "\"entityRemoved\":[]}", "limited: created, with its place");
 
     delta_tracker_set(t, "n1", "needs.hunger", json_integer(8));
-    tracker_cast(t, 0, TRACKER_QUIET, "limited: hunger is nobody's business");
+    tracker_cast(t, 0, TRACKER_QUIET, "row 2.1: hunger is nobody's business");
 
     delta_tracker_set(t, "n1", "needs.hunger", json_integer(9));
     delta_tracker_set(t, "n1", "name", json_string("\"\xc3\xa4"));
@@ -98,7 +98,7 @@ tracker_casts(void)
                  "\"needs.hunger\",\"oldValue\":8,\"newValue\":9},"
                  "{\"entityId\":\"n1\",\"field\":\"name\",\"oldValue\":null,"
                  "\"newValue\":\"\\\"\xc3\xa4\"}],\"resources\":[],"
-                 "\"buildings\":[]}", "full: old and new value");
+                 "\"buildings\":[]}", "row 2.1: old and new value");
 
     delta_tracker_set(t, "n1", "position.x", json_real(2.3456));
     tracker_cast(t, 0, "{\"entityMoved\":[{\"id\":\"n1\",\"position\":"
