@@ -11,6 +11,9 @@
 #                               among 10 and 1,000 users [USERS="10 10000"]
 #   make client                 the client library, bundled, and its sizes
 #   make storm [N=2000]         so many clients come back at once
+#   make fuzz [SECONDS=60] [FUZZ="ws json"]
+#                               each decoder (or those) for so many seconds,
+#                               JOBS at a time, with clang's libFuzzer
 #   make deb                    build/deb/libnginx-mod-http-delta_*.deb
 #   make install                the module to where nginx looks for modules
 #   make flavours               package and module in each nginx of Debian
@@ -55,6 +58,8 @@ TEST_DEPS  := $(RUN_DEPS) openssl sqlite3 libprotocol-websocket-perl \
               ruby-redis iproute2 node-react node-react-test-renderer \
               chromium fonts-noto-color-emoji npm
 CLIENT_DEPS := esbuild
+FUZZ_DEPS  := gcc make libc6-dev clang libclang-rt-dev libjansson-dev \
+              libssl-dev libhiredis-dev perl
 DEB_DEPS   := $(BUILD_DEPS) build-essential dpkg-dev debhelper
 
 # The greatest set that this call needs, so that apt runs but once.
@@ -70,15 +75,20 @@ endif
 ifneq ($(filter deb flavours,$(MAKECMDGOALS)),)
 PACKAGES += $(DEB_DEPS)
 endif
-ifeq ($(MAKECMDGOALS),client)
+ifneq ($(filter fuzz,$(MAKECMDGOALS)),)
+PACKAGES += $(FUZZ_DEPS)
+endif
+ifeq ($(MAKECMDGOALS),fuzz)
+PACKAGES := $(FUZZ_DEPS)
+else ifeq ($(MAKECMDGOALS),client)
 PACKAGES := $(CLIENT_DEPS)
 else ifneq ($(filter client,$(MAKECMDGOALS)),)
 PACKAGES += $(CLIENT_DEPS)
 endif
 
 
-.PHONY: build upstream run test bench contract storm client install deb \
-        flavours deps clean FORCE
+.PHONY: build upstream run test bench contract storm client fuzz install \
+        deb flavours deps clean FORCE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := build
 
@@ -187,6 +197,36 @@ $(BUILD)/contract-bench: t/bench/contract.c $(wildcard src/core/*.[ch]) | deps
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu11 -Wall -Wextra $(WERROR) -O2 -Isrc/core -o $@ \
 	    $(filter %.c,$^) -ljansson -lcrypto
+
+# Decoders on random bytes; what it has learned is kept in build/fuzz/corpus.
+
+CLANG        ?= clang
+SECONDS      ?= 60
+FUZZ_TARGETS := $(basename $(notdir $(wildcard t/fuzz/*.c)))
+FUZZ         ?= $(FUZZ_TARGETS)
+FUZZ_DIR     := build/fuzz
+FUZZ_SRCS    := $(wildcard src/core/*.c) src/publisher/delta_publish_url.c
+FUZZ_OBJS    := $(FUZZ_SRCS:src/%.c=$(FUZZ_DIR)/obj/%.o)
+FUZZ_CFLAGS  := -std=gnu11 -Wall -Wextra $(WERROR) -g -O1 \
+                -fsanitize=fuzzer-no-link,address,undefined \
+                -fno-sanitize-recover=all -fno-omit-frame-pointer -MMD -MP \
+                -Isrc/core -Isrc/publisher -It/unit -It/fuzz
+
+fuzz: $(FUZZ:%=$(FUZZ_DIR)/%)
+	@t/bin/fuzz $(SECONDS) $(JOBS) $(FUZZ_DIR) $(FUZZ)
+
+$(FUZZ_DIR)/obj/%.o: src/%.c | deps
+	@mkdir -p $(@D)
+	@$(CLANG) $(FUZZ_CFLAGS) -c -o $@ $<
+
+$(FUZZ_DIR)/%: t/fuzz/%.c $(FUZZ_OBJS) | deps
+	@echo "building $@"
+	@$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJS) \
+	    -ljansson -lcrypto
+
+.SECONDARY: $(FUZZ_OBJS)
+
+-include $(FUZZ_OBJS:.o=.d) $(wildcard $(FUZZ_DIR)/*.d)
 
 $(BUILD)/%-client: t/bench/%.c | deps
 	@mkdir -p $(@D)

@@ -14,8 +14,11 @@
 
 
 #define MERGE_EVENTS  16
-#define MERGE_TEXT    4096
 #define MERGE_PLENTY  (1 << 24)
+
+#ifndef MERGE_TEXT
+#define MERGE_TEXT    4096
+#endif
 
 
 typedef struct {
