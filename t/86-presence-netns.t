@@ -306,7 +306,7 @@ sub long_cut {
 
     these('who is on that host is offline for friends, once each (4.1)',
           [ 'hal busy', map { "$_ offline" } qw(cleo dan gil) ], 20);
-    cmp_ok(time - $start, '<', ($window + 4) * $Delta::SLOW,
+    cmp_ok(time - $start, '<', 3 * $window * $Delta::SLOW,
            'after ttl and resume, and a sweep');
 
     # one comes too late
