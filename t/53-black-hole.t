@@ -40,7 +40,8 @@ wait_for(sub { eval { $t->redis('FCALL_RO', 'delta_version', 0) } })
     or die 'the function library is not there';
 
 my @channels = qw(room:one room:two);
-my @all = map { Delta::Follower->new($t, $_ => '/gateway?user=ben') } qw(ws sse);
+my @all = map { Delta::Follower->new($t, $_ => '/gateway?user=ben') }
+    qw(ws sse);
 my $cleo = $t->ws('/gateway?user=cleo');
 
 is($cleo->read_json->{t}, 'ready', 'a session that will lose a channel');

@@ -117,7 +117,8 @@ sub late {
         $answer = health();
         my $json = $answer->json;
         push @wrong, "$json->{status}, $json->{age_ms} ms"
-            if ($json->{status} ne 'ok') != ($json->{age_ms} > 1000 * $deadline);
+            if ($json->{status} ne 'ok')
+               != ($json->{age_ms} > 1000 * $deadline);
         return $answer->status == 503;
     }), "$what: unhealthy");
 

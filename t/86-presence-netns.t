@@ -3,10 +3,10 @@
 # Copyright (C) Delta contributors
 
 # Two hosts, each in a network namespace with one link to Redis and one to its
-# clients, and the link of one to Redis is cut (rows 4.1, 4.8): who goes to the
-# other host in time is not seen to, who does not is offline, once, and when the
-# link is back nobody is there who is not, or is told of twice.  All of it lives
-# in the namespace of this process and ends with it.
+# clients, and the link of one to Redis is cut: who goes to the other host in
+# time is not seen to, who does not is offline, once, and when the link is back
+# nobody is there who is not, or is told of twice.  All of it lives in the
+# namespace of this process and ends with it.
 
 use strict;
 use warnings;
@@ -270,7 +270,7 @@ sub short_cut {
 
     $ws{ada}->disconnect;
     $ws{ada} = client('ada', $at{b}, $ws{ada}{token});
-    ok($ws{ada}{resumed}, 'a session goes on on the other host (4.8)');
+    ok($ws{ada}{resumed}, 'row 4.8: a session goes on on the other host');
 
     my $old = $ws{old} = $ws{fay};
     $ws{fay} = client('fay', $at{b}, $old->{token});
@@ -304,7 +304,7 @@ sub long_cut {
     $ws{dan}->disconnect;               # and the host can tell nobody
     $ws{hal}->send_json({ t => 'status', d => { status => 'busy' } });
 
-    these('who is on that host is offline for friends, once each (4.1)',
+    these('row 4.1: who is on that host is offline for friends, once each',
           [ 'hal busy', map { "$_ offline" } qw(cleo dan gil) ], 20);
     cmp_ok(time - $start, '<', 3 * $window * $Delta::SLOW,
            'after ttl and resume, and a sweep');
