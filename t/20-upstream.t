@@ -9,7 +9,7 @@ use Delta;
 
 use Digest::SHA qw(hmac_sha256);
 use MIME::Base64 qw(decode_base64url encode_base64url);
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(sleep);
 
 my $t = Delta->new;
 
@@ -377,18 +377,16 @@ sub order {
 sub stalled {
     my $from = @{ log_of('user:ben') };
 
+    $t->stop('upstream');
+    $t->start_upstream('--wait', 200);
     kill 'STOP', $t->pid('redis');
 
-    my $start = time;
     my $r = patch_bio('ben', 'stalled');
-    my $took = time - $start;
 
     kill 'CONT', $t->pid('redis');
 
     is($r->{status}, 200, 'Redis hangs, the mutation does not');
     is($r->header('Delta-Cursor'), undef, 'there is no position yet');
-    ok($took < 1.5 * $Delta::SLOW, 'and it was not waited for')
-        or diag("it took $took s");
 
     ok(wait_for(sub { @{ log_of('user:ben') } > $from }), 'then it comes');
     patch_until_cursor('ben', 'after');
@@ -418,7 +416,6 @@ sub restarts {
     patch_until_cursor('ben', 'before');
     $t->stop_redis;
 
-    my $start = time;
     my $r = patch_bio('ben', 'down 1');
 
     is($r->{status}, 200, 'Redis is gone, the mutation stands');
@@ -429,7 +426,7 @@ sub restarts {
     call('dan', PUT => '/api/users/me/follows/cleo');
 
     $t->stop('upstream', 'KILL');
-    $t->start_upstream;
+    $t->start_upstream('--wait', 200);
     patch_bio('ben', 'down 6');
 
     $t->start_redis;

@@ -61,6 +61,8 @@ static upstream_option_t  main_table[] = {
     { "issuer", "DELTA_ISSUER", "TEXT, the claim iss of tokens", NULL },
     { "last-seen", "DELTA_LAST_SEEN", "SECONDS until it is known when users "
       "were there", "300" },
+    { "wait", "DELTA_WAIT", "MS that an answer waits for its event's position",
+      "200" },
     { "world", "DELTA_WORLD", "NAME of the demo's world, if it shall tick",
       NULL },
     { "npcs", "DELTA_NPCS", "NUMBER of those who walk about in it", "100" },
@@ -196,6 +198,10 @@ main_start(upstream_t *upstream, int *wake)
     upstream_world_conf_t  world;
 
     if (main_option("world") && main_world(&world) != 0) {
+        return -1;
+    }
+
+    if (main_number("wait", UPSTREAM_WAIT_MAX, &upstream->wait) != 0) {
         return -1;
     }
 

@@ -346,7 +346,7 @@ server_handle(upstream_request_t *r, const upstream_route_t *route)
 static int
 server_wait(upstream_server_t *server, upstream_request_t *r)
 {
-    r->deadline = upstream_now() + UPSTREAM_WAIT_MS;
+    r->deadline = upstream_now() + server->upstream->wait;
 
     if (server_waited(server, r)) {
         return 0;

@@ -29,7 +29,7 @@
 #define UPSTREAM_FILE_MAX   1048576     /* of an upload */
 #define UPSTREAM_EVENT_MAX  65536       /* as the gateway's delta_max_event */
 #define UPSTREAM_PARAMS     4           /* in a route's pattern */
-#define UPSTREAM_WAIT_MS    200         /* for the id of a mutation's event */
+#define UPSTREAM_WAIT_MAX   60000       /* ms, for a mutation's event's id */
 
 
 /*
@@ -73,6 +73,7 @@ typedef struct {
     ssize_t             len;        /* of the event that is being sent */
     char                event[UPSTREAM_EVENT_MAX];
     upstream_lastseen_t  *lastseen;
+    unsigned            wait;       /* ms, for the id of a mutation's event */
 } upstream_t;
 
 

@@ -352,7 +352,7 @@ sub publish {
 }
 
 
-# The reference upstream.
+# The reference upstream.  It answers when Redis has the events, but for dead.
 
 sub start_upstream {
     my ($self, @args) = @_;
@@ -364,7 +364,7 @@ sub start_upstream {
                  '--listen', "127.0.0.1:$port",
                  '--redis', "unix:$self->{dir}/redis.sock",
                  '--db', "$self->{dir}/upstream.db",
-                 '--jwks', "$self->{dir}/jwks.json", @args);
+                 '--jwks', "$self->{dir}/jwks.json", '--wait', 10_000, @args);
 
     $self->started('upstream', 'upstream.log', sub {
         return IO::Socket::INET->new("127.0.0.1:$port");
