@@ -94,14 +94,14 @@ is(scalar(grep { ($_->{c} // '') eq 'user:eve' } @seen), 0,
 
 # Proof is impossible: reported, then on with what there is.
 
-$t->redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
 $t->redis('DEL', 'delta:{user:ada}');
+$t->redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
 publish(1);
 is(take(2), "resync $n", 'the log was deleted: resync');
 
-$t->redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
 $t->redis('DEL', 'delta:{user:ada}');
 $t->redis('SET', 'delta:{user:ada}', 'no log');
+$t->redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
 is(take(1), 'resync', 'the log is of the wrong type: resync');
 like($t->log, qr/the log of "user:ada" cannot be read: WRONGTYPE/,
      'and a line in the log');

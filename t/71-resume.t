@@ -98,7 +98,7 @@ wait_for(sub {
     $last = $block->{id} if defined $block->{id} && !defined $block->{data};
     return $last && ms($last) >= ms($t->redis('XREVRANGE', 'delta:{user:ada}',
                                       '+', '-', 'COUNT', 1)->[0][0]);
-}, 10);
+});
 ok($last, 'is followed by a block that holds only a cursor');
 $sse->disconnect;
 
@@ -174,7 +174,7 @@ for my $how ('reload', 'kill -9') {
     $ws->read_json;
     publish('user:ada', 1);
     my $event = $ws->read_until('patch');
-    my $since = cursor($ws);
+    my $since = wait_for(sub { cursor($ws) });
 
     if ($how eq 'reload') {
         $t->reload;

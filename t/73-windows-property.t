@@ -79,7 +79,7 @@ while (time < $end) {
 my %last = map { $_ => publish($_, 'note', { n => 'end' }) } @channels;
 
 for my $client (@all) {
-    my $late = time + 10 * $Delta::SLOW;
+    my $late = time + 30 * $Delta::SLOW;
 
     come($client) if !$client->{stream};
 

@@ -240,8 +240,15 @@ sub timer {
 
     my ($c, $client) = open_started($transport, 'short');
 
+    # at once, or the window ends before the last of them; the first leaves
+    # without waiting if it has ended by now
+    $t->redis('MULTI');
     patch($c, 'e', { x => $_ }) for 1 .. 3;
-    is($client->read_json->{d}{diff}{x}, 3, "$transport: the window ends");
+    $t->redis('EXEC');
+
+    my $x = $client->read_json->{d}{diff}{x};
+    $x = $client->read_json->{d}{diff}{x} if $x == 1;
+    is($x, 3, "$transport: the window ends");
     patch($c, 'f', { x => 1 });
     is(brief($client->read_json), 'f1', 'and the next one does');
 }
@@ -398,7 +405,7 @@ sub cursor {
     my ($d, $other) = open_started('ws', 'long');
     my $before = $client->{first};
 
-    ok(wait_for(sub { ms(heartbeat($client)) >= ms($before) }, 5),
+    ok(wait_for(sub { ms(heartbeat($client)) >= ms($before) }),
        'a cursor passes what has gone');
 
     my $id = patch($c, 'e', { x => 1 });
@@ -406,13 +413,13 @@ sub cursor {
 
     # until Redis has told its time for sure
     my $tick = ms($id) + 2100;
-    wait_for(sub { now() > $tick }, 10);
+    wait_for(sub { now() > $tick });
     my $at = ms(heartbeat($client));
     ok($at < ms($id) && $at >= ms($before),
        'but not an event that is held');
     remark($c, 1);
     my $missed = remark($d, 1);
-    ok(wait_for(sub { ms(heartbeat($client)) >= ms($id) }, 5),
+    ok(wait_for(sub { ms(heartbeat($client)) >= ms($id) }),
        'and does when it has gone');
 
     # a repair brings one that is older than what another channel holds
@@ -424,7 +431,7 @@ sub cursor {
     remark($c, 2);
     patch($c, 'e', { x => 5 });
     $id = patch($d, 'e', { x => 6 });
-    wait_for(sub { now() > ms($id) + 2100 }, 10);
+    wait_for(sub { now() > ms($id) + 2100 });
     ok(ms(heartbeat($client)) < ms($missed), 'nor one that a repair brought');
 }
 

@@ -27,7 +27,7 @@ my $server = <<'END';
         delta_subscribe room:one;
         delta_subscribe room:two;
         delta_subscribe user:$delta_user:* from=user:$delta_user:own;
-        delta_queue bytes=200k events=500 age=20s;
+        delta_queue bytes=200k events=500 age=1m;
         delta_limit connections=100;
         delta_drain 1s;
     }
@@ -39,14 +39,14 @@ my $server = <<'END';
         delta_gateway;
         delta_subscribe room:one;
         delta_subscribe room:$arg_room;
-        delta_queue bytes=1m events=12 age=20s;
+        delta_queue bytes=1m events=12 age=1m;
         delta_limit connections=100;
     }
     location = /metrics { delta_metrics; }
 END
 
 $t->start_nginx($t->conf(http => <<'END', server => <<"END"));
-delta_redis %%REDIS%% read_timeout=2s;
+delta_redis %%REDIS%% read_timeout=20s;
 delta_channel room:* replay=5000;
 delta_channel user:*:few replay=20;
 delta_channel user:* replay=5000;
@@ -573,7 +573,7 @@ sub lacking {
     my %state;
     my @events = @{ $ws->{drained} || [] };
 
-    while (my $event = shift @events || $ws->read_json(6)) {
+    while (my $event = shift @events || $ws->read_json) {
         return 'resync' if $event->{t} eq 'resync';
         $state{$_} = 1 for numbers($event);
         last if $state{$n};
