@@ -199,14 +199,14 @@ sub jwt_status {
 sub comes {
     my ($kid) = @_;
 
-    return wait_for(sub { api($kid) == 200 }, 5);
+    return wait_for(sub { api($kid) == 200 });
 }
 
 
 sub goes {
     my ($kid) = @_;
 
-    return wait_for(sub { api($kid) == 401 }, 5);
+    return wait_for(sub { api($kid) == 401 });
 }
 
 

@@ -29,7 +29,7 @@ my $gateway = 'location = /gateway {
 location = /metrics { delta_metrics; }';
 
 my $conf = $t->conf(
-    http => 'delta_redis %%REDIS%% prefix=app: read_timeout=1s;
+    http => 'delta_redis %%REDIS%% prefix=app: read_timeout=3s;
              delta_contracts events.json;
              delta_max_event 4k;
              delta_jwt_key_file jwks.json;',
@@ -69,7 +69,7 @@ sub post {
     return $t->http(POST => $opt{path} || '/publish', body => $data,
                     headers => [ 'Content-Type' => $opt{type}
                                                    // 'application/json' ],
-                    timeout => 20, %opt);
+                    %opt);
 }
 
 

@@ -179,6 +179,9 @@ sub caught_up {
     }
 
     is($wrong, 0, "$how: resuming from any id lacks nothing");
+
+    # the end of curl is waited for
+    kill 'TERM', $client->{curl} if $client->{curl};
     $client->disconnect;
 }
 
