@@ -6,7 +6,7 @@
 # whatever is killed in between.
 
 use Delta;
-use Delta::World qw(apply checksum);
+use Delta::World qw(apply checksum rss without_quarantine);
 
 use Time::HiRes qw(sleep time);
 
@@ -420,27 +420,18 @@ sub bounded_event {
 
 
 sub many_ticks {
-    my $env = \&Delta::sanitizer_env;
-
-    # what is freed shall be free at once, or every run grows
-
-    my $more = 'quarantine_size_mb=0:thread_local_quarantine_size_kb=0:';
-
-    no warnings 'redefine';
-    local *Delta::sanitizer_env = sub {
-        return map { s/^ASAN_OPTIONS=/$&$more/r } $env->(@_);
-    };
-
     # few rows, for SQLite's cache grows with its file
 
-    $t->start_upstream(qw(--world long --tick 1 --archive-interval 50
-                          --archive-keep 4 --npcs 20 --snapshot-ttl 10));
+    without_quarantine(sub {
+        $t->start_upstream(qw(--world long --tick 1 --archive-interval 50
+                              --archive-keep 4 --npcs 20 --snapshot-ttl 10));
+    });
 
     ok(wait_for(sub { world()->{published} >= 2000 }, 60), '2,000 ticks');
-    my $before = rss();
+    my $before = rss($t->pid('upstream'));
 
     ok(wait_for(sub { world()->{published} >= 10000 }, 120), '10,000 ticks');
-    my $after = rss();
+    my $after = rss($t->pid('upstream'));
 
     diag("10,000 ticks: $before kB at 2,000, then $after kB");
     cmp_ok($after, '<', $before + 1024, 'no growth');
@@ -510,15 +501,6 @@ sub events {
 sub world {
     return $t->http(GET => '/healthz', port => $t->{upstream_port})
         ->{json}{world};
-}
-
-
-sub rss {
-    my $pid = $t->pid('upstream');
-
-    open my $fh, '<', "/proc/$pid/status" or die "status: $!";
-
-    return (map { /^VmRSS:\s+(\d+)/ } <$fh>)[0];
 }
 
 

@@ -1,0 +1,91 @@
+#!/usr/bin/perl
+
+# Copyright (C) Delta contributors
+
+# 10,000 ticks through nginx, with clients that come, load and go, leave nothing
+# behind in the worker.
+
+use Delta;
+use Delta::World qw(rss without_quarantine);
+
+use Time::HiRes qw(time);
+
+my ($FIRST, $LAST, $STEP) = (2000, 10_000, 50);
+
+my $t = Delta->new;
+
+$t->start_redis;
+
+without_quarantine(sub {
+    $t->start_nginx($t->conf(
+        http => 'delta_redis %%REDIS%%; delta_channel world:* keep=10s;',
+        server => <<'END'), workers => 1);
+    location = /world/init { delta_snapshot world=default; }
+    location = /world/snapshots { delta_snapshot world=default range max=64; }
+    location = /events {
+        delta_gateway sse;
+        delta_user visitor;
+        delta_envelope type;
+        delta_subscribe world:default;
+    }
+END
+    $t->start_upstream(qw(--world default --tick 3 --archive-interval 50
+                          --archive-keep 4 --npcs 20 --snapshot-ttl 10
+                          --backlog 1000));
+});
+
+my ($worker) = $t->workers;
+my $world = Delta::World->new($t)->open;
+my $start = $world->{tick};
+my %count = (inits => 0, ranges => 0, streams => 0);
+
+go_on($FIRST);
+my $before = rss($worker);
+
+go_on($LAST);
+my $after = rss($worker);
+
+diag("10,000 ticks: $before kB at 2,000, then $after kB; ", join ', ',
+     map { "$count{$_} $_" } sort keys %count);
+
+cmp_ok($after, '<', $before + 512, 'no growth');
+cmp_ok($world->{ticks}, '>', 0.9 * ($LAST - $FIRST), 'of all these ticks');
+is($world->{wrong}, 0, 'which were right');
+cmp_ok($count{streams}, '>=', ($LAST - $FIRST) / $STEP / 2,
+       'while others came and went');
+
+$world->cut;
+done_testing;
+
+
+# To the tick that is so many behind the first one.
+
+sub go_on {
+    my ($to) = @_;
+
+    my $end = time + 120 * $Delta::SLOW;
+
+    while ($world->{tick} < $start + $to && time < $end) {
+        $world->read(5, $world->{tick} + $STEP);
+        $world->open if !$world->{sse} || defined $world->{sse}{close};
+        visit();
+    }
+
+    cmp_ok($world->{tick}, '>=', $start + $to, "$to ticks");
+}
+
+
+sub visit {
+    my $init = $world->get('/world/init');
+    my $from = $init->{currentTick} - 30;
+
+    $count{inits}++ if $init->{fullState};
+    $count{ranges}++
+        if @{ $world->get("/world/snapshots?from=$from&to=$init->{currentTick}")
+              ->{snapshots} };
+
+    my $sse = $t->sse('/events');
+
+    $count{streams}++ if $sse->read_json;
+    $sse->disconnect;
+}
