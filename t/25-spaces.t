@@ -7,6 +7,7 @@
 
 use Delta;
 use Delta::Chaos::Random;
+use Delta::Space qw(start_space_servers);
 
 use Time::HiRes qw(sleep time);
 
@@ -15,38 +16,7 @@ my $seed = $ENV{DELTA_SEED} || 1 + int rand 1e6;
 my $random = Delta::Chaos::Random->new($seed);
 my $long = $ENV{DELTA_SECONDS} || 8;
 
-$t->start_redis('--appendonly', 'yes');
-$t->start_upstream;
-
-$t->start_nginx($t->conf(http => <<'END', server => <<'END'), workers => 2);
-    delta_redis %%REDIS%%;
-    delta_jwt_key_file jwks.json;
-    delta_channel space:* keep=1h window=100ms max=10 replay=50;
-    upstream app { server %%UPSTREAM%%; }
-END
-    delta_jwt optional;
-    delta_drain 1s;
-    location = /api/stream {
-        delta_gateway sse;
-        delta_envelope space;
-        delta_subscribe space:$arg_spaceId in=user:$delta_user:spaces;
-        delta_backfill
-            /internal/intentions?spaceId=$arg_spaceId&since=$delta_since;
-    }
-    location /internal/ {
-        internal;
-        delta_jwt off;
-        proxy_pass http://app;
-        proxy_set_header X-User $delta_user;
-        proxy_pass_request_headers off;
-        proxy_pass_request_body off;
-        subrequest_output_buffer_size 256k;
-    }
-    location /api/ {
-        proxy_pass http://app;
-        proxy_set_header X-User $delta_user;
-    }
-END
+start_space_servers($t, '--appendonly', 'yes');
 
 my $space = make_space();
 
@@ -211,10 +181,16 @@ sub indexes_1_6 {
 
 
 sub since_1_6 {
-    my @id = map { intend("s$_")->{id} } 1 .. 3;
-    sleep 0.01;
-    my $from = since()->json->{timestamp};
-    sleep 0.01;
+    my @made = map { intend("s$_") } 1 .. 3;
+    my @id = map { $_->{id} } @made;
+    my $from;
+
+    # a time of which none of them is
+
+    wait_for(sub {
+        $from = since()->json->{timestamp};
+        return !@{ since($from)->json->{created} };
+    });
 
     edit($id[0], 'changed');
     remove($id[1]);
@@ -280,7 +256,13 @@ sub recent_1_3 {
 # The log is gone: SQL knows.
 
 sub expired_log_1_6 {
-    sleep 2.1;      # the overlap: what was made before counts as missed, too
+    # the overlap: what was made before it counts as missed, too
+
+    ok(wait_for(sub {
+        my $ago = POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime time - 3);
+        my $answer = since($ago)->json;
+        return !map { @{ $answer->{$_} } } qw(created updated deleted);
+    }), 'nothing has happened for a while');
 
     my $sse = stream();
     my $first = $sse->read_json;

@@ -7,7 +7,7 @@
 
 use Delta;
 
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $t = Delta->new;
 my $n = 0;
@@ -58,7 +58,7 @@ $t->redis(qw(SADD user:ben:spaces), 7, 8, 'quiet', 'gone', 'broken', 'bad',
           'many', 'race', 'partly');
 wait_for(sub { $t->http(GET => '/metrics')->body =~ /delta_redis_up 1/ });
 wait_for(sub { $t->redis('EXISTS', 'delta:epoch') });
-sleep 1.1;
+after_second($t->redis('HGET', 'delta:epoch', 'v'));
 
 at_connect_1_1();
 deltas_1_1();
@@ -118,6 +118,15 @@ sub timestamp {
 
 sub ids {
     return join ' ', map { $_->{id} } @{ $_[0]{created} };
+}
+
+
+# Epochs are seconds: what is of the same one as its Redis may be of another.
+
+sub after_second {
+    my ($second) = @_;
+
+    wait_for(sub { $t->redis('TIME')->[0] > $second });
 }
 
 
@@ -492,7 +501,7 @@ sub emptied_1_5 {
     my $seen = created(8, 'seen');
     created(8, 'unseen');
 
-    sleep 1.1;
+    after_second(int($seen =~ s/-.*//r / 1000));
     $t->redis('FLUSHALL');
     $t->redis(qw(SADD user:ben:spaces), 8);
     $t->stop_nginx;

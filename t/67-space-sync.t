@@ -9,6 +9,7 @@
 use Delta;
 
 use Delta::Node qw(relay);
+use Delta::Space qw(start_space_servers);
 
 my $node = `node --version 2>&1` // '';
 $node =~ /^v(\d+)/ && $1 >= 18
@@ -17,36 +18,7 @@ $node =~ /^v(\d+)/ && $1 >= 18
 my $t = Delta->new;
 my $seed = $ENV{DELTA_SEED} || 1 + int rand 1e6;
 
-$t->start_redis;
-$t->start_upstream;
-$t->start_nginx($t->conf(http => <<'END', server => <<'END'), workers => 2);
-    delta_redis %%REDIS%%;
-    delta_jwt_key_file jwks.json;
-    delta_channel space:* keep=1h window=100ms max=10 replay=50;
-    upstream app { server %%UPSTREAM%%; }
-END
-    delta_jwt optional;
-    location = /api/stream {
-        delta_gateway sse;
-        delta_envelope space;
-        delta_subscribe space:$arg_spaceId in=user:$delta_user:spaces;
-        delta_backfill
-            /internal/intentions?spaceId=$arg_spaceId&since=$delta_since;
-    }
-    location /internal/ {
-        internal;
-        delta_jwt off;
-        proxy_pass http://app;
-        proxy_set_header X-User $delta_user;
-        proxy_pass_request_headers off;
-        proxy_pass_request_body off;
-        subrequest_output_buffer_size 256k;
-    }
-    location /api/ {
-        proxy_pass http://app;
-        proxy_set_header X-User $delta_user;
-    }
-END
+start_space_servers($t);
 
 my $space;
 

@@ -40,13 +40,13 @@ static const body_field_t  ip_ban_fields[] = {
 int
 upstream_ban_list(upstream_request_t *r)
 {
-    return upstream_answer(r, 200, json_pack("{s:o}", "bans",
-                           store_array(r->upstream->store, "SELECT user_id, "
-                                       "reason, actor_id AS actor_user_id, "
-                                       "created_at FROM bans "
-                                       "WHERE guild_id = ? "
-                                       "ORDER BY created_at, user_id", "s",
-                                       r->params[0])));
+    return upstream_answer_list(r, "bans",
+        store_array(r->upstream->store, "SELECT user_id, "
+                    "reason, actor_id AS actor_user_id, "
+                    "created_at FROM bans "
+                    "WHERE guild_id = ? "
+                    "ORDER BY created_at, user_id", "s",
+                    r->params[0]));
 }
 
 
@@ -68,13 +68,13 @@ upstream_ban_lift(upstream_request_t *r)
 int
 upstream_ip_ban_list(upstream_request_t *r)
 {
-    return upstream_answer(r, 200, json_pack("{s:o}", "ip_bans",
-                           store_array(r->upstream->store, "SELECT "
-                                       "id AS ban_id, address, "
-                                       "actor_id AS actor_user_id, created_at "
-                                       "FROM ip_bans WHERE guild_id = ? "
-                                       "ORDER BY created_at, id", "s",
-                                       r->params[0])));
+    return upstream_answer_list(r, "ip_bans",
+        store_array(r->upstream->store, "SELECT "
+                    "id AS ban_id, address, "
+                    "actor_id AS actor_user_id, created_at "
+                    "FROM ip_bans WHERE guild_id = ? "
+                    "ORDER BY created_at, id", "s",
+                    r->params[0]));
 }
 
 

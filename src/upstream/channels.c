@@ -78,7 +78,7 @@ upstream_channel_list(upstream_request_t *r)
                                         r->user, &rights)));
     }
 
-    return upstream_answer(r, 200, json_pack("{s:o}", "channels", channels));
+    return upstream_answer_list(r, "channels", channels);
 }
 
 
@@ -436,7 +436,7 @@ upstream_override_list(upstream_request_t *r)
                             rights_json(json_integer_value(bits)));
     }
 
-    return upstream_answer(r, 200, json_pack("{s:o}", "overrides", rows));
+    return upstream_answer_list(r, "overrides", rows);
 }
 
 

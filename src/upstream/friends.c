@@ -25,30 +25,30 @@ static const body_field_t  request_fields[] = {
 int
 upstream_friend_list(upstream_request_t *r)
 {
-    return upstream_answer(r, 200, json_pack("{s:o}", "friends",
-                           store_array(r->upstream->store, "SELECT "
-                                       "friend_id AS user_id, display_name, "
-                                       "avatar_url FROM friends JOIN users "
-                                       "ON users.id = friend_id "
-                                       "WHERE user_id = ? ORDER BY friend_id",
-                                       "s", r->user)));
+    return upstream_answer_list(r, "friends",
+        store_array(r->upstream->store, "SELECT "
+                    "friend_id AS user_id, display_name, "
+                    "avatar_url FROM friends JOIN users "
+                    "ON users.id = friend_id "
+                    "WHERE user_id = ? ORDER BY friend_id",
+                    "s", r->user));
 }
 
 
 int
 upstream_request_list(upstream_request_t *r)
 {
-    return upstream_answer(r, 200, json_pack("{s:o}", "requests",
-                           store_array(r->upstream->store, "SELECT "
-                                       "id AS request_id, "
-                                       "CASE from_id WHEN ?1 THEN to_id "
-                                       "ELSE from_id END AS user_id, "
-                                       "CASE from_id WHEN ?1 THEN 'outgoing' "
-                                       "ELSE 'incoming' END AS direction, "
-                                       "created_at FROM friend_requests "
-                                       "WHERE from_id = ?1 OR to_id = ?1 "
-                                       "ORDER BY created_at, id", "s",
-                                       r->user)));
+    return upstream_answer_list(r, "requests",
+        store_array(r->upstream->store, "SELECT "
+                    "id AS request_id, "
+                    "CASE from_id WHEN ?1 THEN to_id "
+                    "ELSE from_id END AS user_id, "
+                    "CASE from_id WHEN ?1 THEN 'outgoing' "
+                    "ELSE 'incoming' END AS direction, "
+                    "created_at FROM friend_requests "
+                    "WHERE from_id = ?1 OR to_id = ?1 "
+                    "ORDER BY created_at, id", "s",
+                    r->user));
 }
 
 

@@ -108,12 +108,12 @@ upstream_guild_get(upstream_request_t *r)
 int
 upstream_guild_list(upstream_request_t *r)
 {
-    return upstream_answer(r, 200, json_pack("{s:o}", "guilds",
-                           store_array(r->upstream->store, "SELECT "
-                                       GUILD_COLUMNS " FROM guilds "
-                                       "WHERE id IN (SELECT guild_id "
-                                       "FROM members WHERE user_id = ?) "
-                                       "ORDER BY number", "s", r->user)));
+    return upstream_answer_list(r, "guilds",
+        store_array(r->upstream->store, "SELECT "
+                    GUILD_COLUMNS " FROM guilds "
+                    "WHERE id IN (SELECT guild_id "
+                    "FROM members WHERE user_id = ?) "
+                    "ORDER BY number", "s", r->user));
 }
 
 

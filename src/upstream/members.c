@@ -65,7 +65,7 @@ upstream_member_list(upstream_request_t *r)
         json_decref(names);
     }
 
-    return upstream_answer(r, 200, json_pack("{s:o}", "members", members));
+    return upstream_answer_list(r, "members", members);
 }
 
 

@@ -62,7 +62,7 @@ upstream_role_list(upstream_request_t *r)
         role_answer(role);
     }
 
-    return upstream_answer(r, 200, json_pack("{s:o}", "roles", roles));
+    return upstream_answer_list(r, "roles", roles);
 }
 
 

@@ -490,6 +490,13 @@ upstream_answer(upstream_request_t *r, int status, json_t *answer)
 
 
 int
+upstream_answer_list(upstream_request_t *r, const char *name, json_t *rows)
+{
+    return upstream_answer(r, 200, json_pack("{s:o}", name, rows));
+}
+
+
+int
 upstream_error(upstream_request_t *r, int status, const char *code,
     const char *format, ...)
 {

@@ -190,11 +190,11 @@ upstream_intention_list(upstream_request_t *r)
         return status;
     }
 
-    return upstream_answer(r, 200, json_pack("{s:o}", "intentions",
-               store_array(r->upstream->store, "SELECT " INTENTION_COLUMNS
-                           " FROM intentions WHERE location_id = ? "
-                           "AND deleted = 0 ORDER BY created_at, number",
-                           "s", space)));
+    return upstream_answer_list(r, "intentions",
+        store_array(r->upstream->store, "SELECT " INTENTION_COLUMNS
+                    " FROM intentions WHERE location_id = ? "
+                    "AND deleted = 0 ORDER BY created_at, number",
+                    "s", space));
 }
 
 

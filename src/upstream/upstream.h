@@ -132,6 +132,9 @@ int upstream_error(upstream_request_t *r, int status, const char *code,
 /* Takes the reference; returns the status, or 500 if answer is NULL. */
 int upstream_answer(upstream_request_t *r, int status, json_t *answer);
 
+/* 200 and an object with these rows, which are its own. */
+int upstream_answer_list(upstream_request_t *r, const char *name, json_t *rows);
+
 void upstream_log(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
