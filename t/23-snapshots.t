@@ -65,6 +65,17 @@ sub refused {
         like($output, qr/\Q$text\E/, "it says: $text");
     }
 
+    for my $name (qw(tick snapshot-ttl archive-interval archive-keep backlog
+                     max-event npcs))
+    {
+        local $ENV{'DELTA_' . uc $name =~ s/-/_/gr} = 'x';
+
+        like(join(' ', run(@world)), qr/^1 .*--\Q$name\E x: a number/s,
+             "$name by the environment");
+        like(join(' ', run(@world, "--$name", 'y')),
+             qr/^1 .*--\Q$name\E y: a number/s, 'which an option overrides');
+    }
+
     local $ENV{DELTA_SNAPSHOT_TTL} = 1;
 
     is((run(@world))[0], 1, 'row 2.2: refused, by the environment');
@@ -225,6 +236,10 @@ sub restarted {
     my $archived = world()->{archived};
 
     ok($archived && $archived % 25 == 0, "row 2.7: tick $archived is archived");
+
+    my $rows = archived();
+    ok(wait_for(sub { archived() >= $rows + 2 }), 'and the archive grows');
+    is(scalar(grep { $_ % 25 } archived()), 0, 'every 25 ticks');
 
     $t->stop('upstream');
     my $tick = latest();
@@ -436,6 +451,18 @@ sub many_ticks {
     diag("10,000 ticks: $before kB at 2,000, then $after kB");
     cmp_ok($after, '<', $before + 1024, 'no growth');
     is(world()->{archived} % 50, 0, 'archived');
+    is(scalar(archived('long')), 4, 'as many states as are kept');
+
+    my %seen;
+
+    for (map { $_->{d}{changes} // {} } @{ events('long') }) {
+        $seen{"$_->{type} built"}++ for @{ $_->{entityCreated} };
+        $seen{s/\d+//r . ' removed'}++ for @{ $_->{entityRemoved} };
+        $seen{$_->{id} =~ s/\d+//r . ' moved'}++ for @{ $_->{entityMoved} };
+    }
+
+    ok($seen{$_}, $_) for 'house built', 'mill built', 'b removed',
+                          'sack built', 's removed', 'n moved';
 
     # at a tick per millisecond a busy machine may well be listed with a gap
 }
@@ -466,6 +493,20 @@ sub latest {
     my ($world) = @_;
 
     return $t->redis('GET', 'latest_tick:' . ($world // 'default')) // 0;
+}
+
+
+# The ticks of the states in SQLite.
+
+sub archived {
+    my ($world) = @_;
+
+    $world //= 'default';
+
+    my $path = $t->dir . '/upstream.db';
+    my @ticks = split ' ', `sqlite3 $path "SELECT tick FROM world_archive
+                                           WHERE world = '$world'"`;
+    return @ticks;
 }
 
 

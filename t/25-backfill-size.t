@@ -17,9 +17,10 @@ my $BUFFER = 65536;
 
 my $t = Delta->new;
 my $backend = $t->port(3);
-my $child = backend($backend);
 
 $t->start_redis;
+
+my $child = backend($backend);
 
 system('openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost'
        . " -keyout $t->{dir}/key.pem -out $t->{dir}/cert.pem"
@@ -65,6 +66,7 @@ wait_for(sub { $t->redis('EXISTS', 'delta:epoch') });
 my ($small, $fits, $over, $far)
     = (100, $BUFFER, $BUFFER + 1, 40 * $BUFFER);
 
+meanwhile();
 by_http1();
 one_connection();
 by_http2();
@@ -73,6 +75,20 @@ one_connection_http2();
 kill 'TERM', $child;
 waitpid $child, 0;
 done_testing();
+
+
+# The end of the log is looked up before: what is published while the backend
+# thinks, and is not in its answer, follows it.
+
+sub meanwhile {
+    my $sse = $t->sse("/api/stream?spaceId=publish-$small");
+
+    is(join(' ', map { $_->{id} } @{ $sse->read_json->{created} }), 'a b',
+       'what the backend has');
+    is(join(' ', map { $_->{id} } @{ $sse->read_json->{created} }), 'c',
+       'and what came while it was asked');
+    $sse->disconnect;
+}
 
 
 sub by_http1 {
@@ -215,6 +231,12 @@ sub backend {
         my ($how, $size) = ($head // '') =~ m{^GET /internal/(\w+)-(\d+)}
             or next;
 
+        $t->publish("space:$how-$size", { t => 'space_delta',
+                                          d => { created => [ { id => 'c' } ],
+                                                 updated => [],
+                                                 deleted => [] } })
+            if $how eq 'publish';
+
         my $body = answer($size);
         my $part = substr $body, 0, $size / 2;
 
@@ -224,7 +246,7 @@ sub backend {
                 . sprintf("%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n",
                           length $part, $part, $size - length $part,
                           substr $body, length $part)
-            : $how eq 'close' ? "\r\n$body"
+            : $how =~ /^(?:close|publish)$/ ? "\r\n$body"
             : $how eq 'half' ? "Transfer-Encoding: chunked\r\n\r\n"
                 . sprintf("%x\r\n%s\r\n", length $part, $part)
             : "Content-Length: $size\r\n\r\n$part";

@@ -213,8 +213,11 @@ sub refused_1_1 {
 
 sub since_1_3 {
     my @id = map { created(8, "m$_") } 1 .. 5;
+    my $epoch = $t->redis('HGET', 'delta:epoch', 'v');
 
-    for ([ timestamp($id[2]), 'm4 m5' ],
+    for ([ "$epoch.$id[2]", 'm4 m5' ],
+         [ "$epoch%2e$id[2]" =~ s/-/%2D/r, 'm4 m5' ],
+         [ timestamp($id[2]), 'm4 m5' ],
          [ timestamp($id[2]) =~ s/:/%3A/gr, 'm4 m5' ],
          [ timestamp($id[0] =~ s/-.*/-0/r) =~ s/\d{6}Z/Z/r, undef ])
     {
