@@ -58,4 +58,27 @@ $t->start_upstream(@world);
 
 subtest 'after a kill of the backend' => sub { relay($file, 60, %env) };
 
+# Of a world that was stopped there is its last tick; of one that was killed,
+# the last whole state.
+
+for my $signal (qw(TERM KILL)) {
+    $t->start_upstream(@world) if !$t->alive('upstream');
+    wait_for(sub { $t->redis('EXISTS', 'snapshot:default:' . latest()) });
+    $t->stop('upstream', $signal);
+    wait_for(sub { !@{ $t->redis('KEYS', 'snapshot:default:*') } });
+
+    my $init = $t->http(GET => '/world/init')->json;
+
+    $env{DELTA_TICK_EXPECTED} = $signal eq 'TERM' ? latest()
+                                                  : $init->{fullState}{tick};
+    subtest "stopped by $signal" => sub {
+        relay("$Delta::TOP/t/client/live/still.test.js", 20, %env);
+    };
+}
+
 done_testing;
+
+
+sub latest {
+    return $t->redis('GET', 'latest_tick:default') // 0;
+}
