@@ -73,6 +73,7 @@ backfill_1_6();
 backfill_race_1_6();
 backfill_fails_1_6();
 emptied_1_5();
+redis_away();
 
 done_testing;
 
@@ -514,4 +515,28 @@ sub emptied_1_5 {
 
     is(stream(8, timestamp($seen))->read_json->{type}, 'resync',
        'Redis has lost all: resync');
+}
+
+
+# What cannot be asked now is to be asked later.
+
+sub redis_away {
+    $t->stop_redis;
+
+    for my $path ('/api/stream', '/api/backed') {
+        my $sse = stream(8, undef, path => $path, retry => 0);
+
+        is($sse->status, 503, "$path without Redis: 503");
+        like($sse->header('retry-after'), qr/^[1-5]$/, 'with Retry-After');
+        $sse->disconnect;
+    }
+
+    $t->start_redis;
+    $t->redis(qw(SADD user:ben:spaces), 8);
+    ok(wait_for(sub {
+        my $sse = stream(8, undef, retry => 0);
+        my $status = $sse->status;
+        $sse->disconnect;
+        return $status == 200;
+    }), 'and with it again');
 }
