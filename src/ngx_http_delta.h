@@ -186,6 +186,7 @@ typedef struct {
     ngx_uint_t                   missed;
     time_t                       drain;     /* seconds */
     ngx_msec_t                   presence_ttl;      /* 0: off */
+    ngx_msec_t                   presence_lease;    /* see its check */
     ngx_msec_t                   presence_refresh;
     ngx_msec_t                   resume_window;
     ngx_msec_t                   resume_overlap;

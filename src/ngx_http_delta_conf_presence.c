@@ -120,6 +120,12 @@ ngx_http_delta_conf_presence_check(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    /* the sweep has its interval, and ticks and clocks of whole seconds */
+
+    conf->presence_lease = conf->presence_ttl
+                           - ngx_min(conf->presence_refresh / 4 + 2000,
+                                     conf->presence_ttl / 6);
+
     redis = conf->redis;
 
     if (redis->presence == 0 || redis->presence > conf->presence_refresh) {

@@ -212,7 +212,7 @@ ngx_http_delta_lease_ask(ngx_http_delta_lease_t *lease)
     args[0] = sid;
     args[1] = gen;
     args[2].data = buf;
-    args[2].len = ngx_sprintf(buf, "%M", lease->conf->presence_ttl) - buf;
+    args[2].len = ngx_sprintf(buf, "%M", lease->conf->presence_lease) - buf;
     args[3].data = buf + NGX_INT64_LEN;
     args[3].len = ngx_sprintf(args[3].data, "%M", lease->conf->resume_window)
                   - args[3].data;
@@ -281,7 +281,7 @@ ngx_http_delta_lease_begin(ngx_http_delta_lease_t *lease)
 
     args[0] = lease->sid;
     args[1].data = buf;
-    args[1].len = ngx_sprintf(buf, "%M", lease->conf->presence_ttl) - buf;
+    args[1].len = ngx_sprintf(buf, "%M", lease->conf->presence_lease) - buf;
     args[2].data = buf + NGX_INT64_LEN;
     args[2].len = ngx_sprintf(args[2].data, "%M", lease->conf->resume_window)
                   - args[2].data;

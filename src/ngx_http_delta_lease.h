@@ -48,7 +48,7 @@ struct ngx_http_delta_lease_s {
 };
 
 #define ngx_http_delta_lease_window(lease)                                    \
-    ((lease)->conf->presence_ttl + (lease)->conf->resume_window)
+    ((lease)->conf->presence_lease + (lease)->conf->resume_window)
 
 
 /*

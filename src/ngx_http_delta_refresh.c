@@ -230,7 +230,7 @@ ngx_http_delta_refresh_send(ngx_http_delta_batch_t *batch)
     *arg++ = ngx_http_delta_sweep_key(batch->hub, "last_seen", seen);
 
     lease = batch->leases[0];
-    number("%M", lease->conf->presence_ttl);
+    number("%M", lease->conf->presence_lease);
     number("%M", lease->conf->resume_window);
 
     for (i = 0; i < batch->n; i++) {

@@ -44,6 +44,13 @@ $t->start_nginx($t->conf(
         location = /gateway {
             delta_gateway;
             delta_subscribe presence:* from=user:$delta_user:follows;
+        }
+        location = /default {
+            delta_gateway;
+            delta_presence;
+            delta_resume 60s;
+            delta_heartbeat 30s;
+            delta_subscribe user:$delta_user;
         }'));
 
 my $ben = $t->ws('/gateway', token => $t->token('ben'));
@@ -86,7 +93,26 @@ ok(wait_for(sub {
     return 2 <= (() = $log =~ /GET/g);
 }, 15), 'and their connections are given up');
 
+ninety_seconds();
 done_testing();
+
+
+# As it is by default: a lease ends so early that the sweep, whose interval is a
+# quarter of refresh=, finds it in time, with ticks and clocks of whole seconds.
+
+sub ninety_seconds {
+    my $fay = $t->ws('/default', token => $t->token('fay'));
+    $fay->read_until('ready');
+
+    my ($lease) = grep { /^\d+\|/ }
+        @{ $t->redis('HVALS', 'delta:{presence:fay}') };
+    my (undef, $due, $heard) = split /\|/, $lease;
+
+    cmp_ok($due - $heard + 2500 + 2000, '<=', 90_000,
+           'friends see offline at most 90 s after the last byte');
+    cmp_ok($due - $heard, '>=', 80_000, 'and not much before');
+    $fay->close(3000);
+}
 
 
 sub until_seen {
