@@ -24,6 +24,13 @@ location = /gateway {
     delta_subscribe channel:* from=user:$delta_user:channels on_request;
     delta_membership /internal/membership;
 }
+location = /friends {
+    delta_gateway;
+    delta_presence;
+    delta_subscribe presence:* from=user:$delta_user:follows;
+    delta_limit rate=9000r/m;
+    delta_membership /internal/membership;
+}
 location = /internal/membership {
     internal;
     proxy_pass http://%%UPSTREAM%%;
@@ -44,6 +51,7 @@ ok(wait_for(sub { call(cleo => GET => '/api/users/me')->status eq 200
 whole();
 read_through();
 live();
+friends();
 banned();
 flushed();
 down();
@@ -134,6 +142,52 @@ sub live {
 
     call(ben => POST => '/api/guilds/g1/join');
     is(next_change($ben), 'subscribed guild:g1', 'he comes back');
+}
+
+
+# A follow brings whom it is about, and an unfollow nothing more, with changes
+# on their way.
+
+sub friends {
+    my ($cleo, $ben) = map { $t->ws('/friends', token => $t->token($_)) }
+        'cleo', 'ben';
+
+    is_deeply($ben->read_until('presence_sync')->{d}{presence}, [],
+              'cleo is there, but no friend yet');
+
+    for my $round (1 .. 5) {
+        my $status = 'online';
+
+        if ($round > 1) {
+            $status = "left $round";
+            $cleo->send_json({ t => 'status', d => { status => $status } });
+            ok(wait_for(sub {
+                $t->redis('HGET', 'delta:{presence:cleo}', 'a') =~ /$status/
+            }), 'cleo changes while nobody listens');
+        }
+
+        call(ben => PUT => '/api/users/me/follows/cleo');
+        is(next_change($ben), 'subscribed presence:cleo', 'a follow');
+        my $update = $ben->read_until('presence_update');
+        is("$update->{d}{id} $update->{d}{s}", "cleo $status",
+           'row 4.5: and the presence of who is followed');
+
+        $cleo->send_json({ t => 'status', d => { status => "n$_" } })
+            for 1 .. 20;
+        call(ben => DELETE => '/api/users/me/follows/cleo');
+        $cleo->send_json({ t => 'status', d => { status => "m$_" } })
+            for 1 .. 20;
+        is(next_change($ben), 'unsubscribed presence:cleo', 'an unfollow');
+
+        wait_for(sub { $t->redis('HGET', 'delta:{presence:cleo}', 'a')
+                       =~ /"m20"/ }) or die 'no status';
+        $ben->{skipped} = [];
+        $ben->send_json({ t => 'heartbeat' });
+        $ben->read_until('heartbeat_ack');
+        is(scalar @{ $ben->{skipped} }, 0, 'and nothing behind it');
+    }
+
+    $_->close(3000) for $cleo, $ben;
 }
 
 

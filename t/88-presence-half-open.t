@@ -109,7 +109,7 @@ sub ninety_seconds {
     my (undef, $due, $heard) = split /\|/, $lease;
 
     cmp_ok($due - $heard + 2500 + 2000, '<=', 90_000,
-           'friends see offline at most 90 s after the last byte');
+           'row 4.7: offline at most 90 s after the last byte');
     cmp_ok($due - $heard, '>=', 80_000, 'and not much before');
     $fay->close(3000);
 }

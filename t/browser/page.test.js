@@ -52,7 +52,7 @@ test('members are seen to come, to be busy, and to go',
 
 // Whatever the page shows: each word that a friend's gateway says of ada.
 
-test('a reload is not seen by a friend',
+test('row 4.8: a reload is not seen by a friend',
      { skip: !process.env.DELTA_PRESENCE && 'the conf keeps no presence' },
      async () => {
     const [ada, ben] = await come('ada', 'ben')
