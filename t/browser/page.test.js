@@ -147,6 +147,107 @@ test('row 3.8: an older page beside a newer one', async () => {
     await ben.seesMessage('For new and old', 0)
 })
 
+test('older messages come as one scrolls up, and nothing jumps', async () => {
+    const [ada, ben] = await come('ada', 'ben')
+    const api = (path, method = 'GET', body) => ada.page.evaluate(
+        async ([path, method, body]) => {
+            const { token } = JSON.parse(sessionStorage.getItem(
+                'delta demo login'))
+            const answer = await fetch(`/api/guilds/g1/channels${path}`, {
+                method, body: body && JSON.stringify(body),
+                headers: { Authorization: `Bearer ${token}`,
+                           'Content-Type': 'application/json' } })
+            return answer.status === 204 ? null : answer.json()
+        }, [path, method, body])
+    const { channel_id: id } = await api('', 'POST', { name: 'archive' })
+    const ids = []
+    for (let n = 1; n <= 120; n++) {
+        ids.push((await api(`/${id}/messages`, 'POST',
+                            { content: `Entry ${n}.` })).message_id)
+    }
+    await ben.channel('archive')
+    await ben.seesMessage('Entry 120.')
+    await api(`/${id}/messages/${ids[4]}`, 'PATCH', { content: 'Changed.' })
+    await api(`/${id}/messages/${ids[119]}`, 'PATCH', { content: 'The last.' })
+    await ben.seesMessage('The last.')
+    await ben.seesMessage('Changed.', 0)
+
+    const scroll = ben.page.locator('.messages-scroll')
+    const top = (text, to) => ben.message(text).evaluate((line, to) => {
+        if (to) line.closest('.scroll').scrollTop = to
+        return line.querySelector('.content').getBoundingClientRect().top
+    }, to)
+    for (const [here, next] of [['Entry 71.', 'Entry 70.'],
+                                ['Entry 21.', 'Entry 20.']]) {
+        await ben.seesMessage(here)
+        await ben.seesMessage(next, 0)
+        const before = await top(here, 150)
+        await ben.seesMessage(next)
+        const after = await top(here)
+        assert.ok(Math.abs(after - before) < 3, `${here} ${before} ${after}`)
+    }
+    await scroll.evaluate(one => { one.scrollTop = 0 })
+    await ben.sees(ben.page.locator('.start')
+        .filter({ hasText: 'This is where #archive begins.' }))
+    await ben.seesMessage('Changed.')
+    await ben.shot('older')
+    await ada.channel('archive')
+    await ada.say('Far below')
+    await ben.seesMessage('Far below')
+    await ben.page.click('text=To the newest')
+    await ben.sees(ben.page.locator('.newest:visible'), 0)
+    await api(`/${id}`, 'DELETE')
+    await ben.sees(ben.page.locator('.channels li')
+        .filter({ hasText: 'archive' }), 0)
+})
+
+test('older messages that do not come: said in words, tried again',
+     async () => {
+    const [ada] = await come('ada')
+    await ada.channel('general')
+    let fails = true
+    await ada.page.route('**/messages?*', async route => {
+        const before = route.request().url().includes('before=')
+        if (!before) {
+            const response = await route.fetch()
+            const json = await response.json()
+            return route.fulfill({ response, json: { ...json,
+                                                     has_more: true } })
+        }
+        if (fails) return route.fulfill({ status: 503, body: 'oops' })
+        return route.fulfill({ json: { messages: [], has_more: false } })
+    })
+    await ada.channel('plans')
+    await ada.page.click('text=Load older messages')
+    await ada.sees(ada.page.locator('.start').filter({ hasText:
+        'Older messages could not be loaded. The server cannot answer' }))
+    await ada.shot('older-failed')
+    fails = false
+    await ada.page.click('.older button')
+    await ada.sees(ada.page.locator('.start')
+        .filter({ hasText: 'This is where #plans begins.' }))
+})
+
+test('who is not followed is not said to be away', async () => {
+    const [ben, cleo] = await come('ben', 'cleo')
+    const line = status => ben.page.locator(
+        `.side [data-user=cleo][data-status=${status}]`)
+    await ben.sees(line('unknown'))
+    await ben.sees(line('unknown').locator('.dot'), 0)
+    await ben.sees(ben.page.locator('.side .label')
+        .filter({ hasText: 'Not followed — 1' }))
+    await ben.shot('not-followed')
+    await line('unknown').click()
+    await ben.page.click('.menu >> text=Follow')
+    await ben.sees(line('online'))
+    await cleo.page.click('.pill')
+    await cleo.page.click('.menu >> text=Log out')
+    await ben.sees(line('offline'))
+    await line('offline').click()
+    await ben.page.click('.menu >> text=Unfollow')
+    await ben.sees(line('unknown'))
+})
+
 test('by the keyboard alone: write, edit the last, leave it', async () => {
     const [ada] = await come('ada')
     await ada.channel('plans')

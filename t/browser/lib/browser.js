@@ -109,6 +109,10 @@ export async function counts(locator, count, who = '') {
     while ((found = await locator.count()) !== count && Date.now() < end) {
         await new Promise(go => setTimeout(go, 40))
     }
+    if (found !== count) {
+        await locator.page().screenshot({
+            path: `${env.DELTA_SCREENSHOTS}/failed.png` })
+    }
     assert.equal(found, count, `${who} sees ${locator}`)
 }
 

@@ -11,6 +11,21 @@ export class ApiError extends Error {
 }
 
 const q = encodeURIComponent
+const PAGE = 50                 // messages in one answer
+
+// Where the answer itself says nothing that a person could read.
+
+const WORDS = {
+    401: 'Your login has ended. Log out, and come in again.',
+    403: 'You may not do that.',
+    404: 'That is not there, or not any more.',
+    413: 'That is too large.',
+    429: 'That was too much at once. Try again in a moment.',
+}
+
+const wordsFor = status => WORDS[status] ?? (status >= 500
+    ? 'The server cannot answer just now.'
+    : `The server did not understand that (${status}).`)
 
 export function createApi(token) {
     async function call(method, path, body) {
@@ -27,12 +42,12 @@ export function createApi(token) {
                 body: raw || body === undefined ? body : JSON.stringify(body),
             })
         } catch {
-            throw new ApiError(0, 'The network does not answer.')
+            throw new ApiError(0, 'The server cannot be reached.')
         }
         const json = await answer.json().catch(() => ({}))
         if (!answer.ok) {
-            throw new ApiError(answer.status, json.message ?? json.error
-                               ?? `${method} /api/${path}: ${answer.status}`)
+            throw new ApiError(answer.status,
+                               json.message ?? wordsFor(answer.status))
         }
         return { ...json, cursor: answer.headers.get('Delta-Cursor') }
     }
@@ -74,7 +89,8 @@ export function createApi(token) {
         override: (g, c, r, allow, deny) =>
             post(`${channel(g, c)}/overrides/${q(r)}`, { allow, deny }),
 
-        messages: (g, c) => get(`${channel(g, c)}/messages`),
+        messages: (g, c, before) => get(`${channel(g, c)}/messages?limit=${
+            PAGE}${before ? `&before=${q(before)}` : ''}`),
         send: (g, c, content) =>
             post(`${channel(g, c)}/messages`, { content }),
         edit: (g, c, m, content) => patch(message(g, c, m), { content }),
@@ -115,5 +131,8 @@ export function createApi(token) {
         acceptFriend: request => post(`friends/requests/${q(request)}/accept`),
         deleteRequest: request => del(`friends/requests/${q(request)}`),
         unfriend: user => del(`friends/${q(user)}`),
+
+        follow: user => call('PUT', `users/me/follows/${q(user)}`),
+        unfollow: user => del(`users/me/follows/${q(user)}`),
     }
 }

@@ -5,7 +5,7 @@
 import { createApi } from './api.js'
 import { channelRail } from './channels.js'
 import { connectionPill } from './connection.js'
-import { h, icon, iconButton, later, toast } from './dom.js'
+import { h, icon, iconButton, later, text, toast } from './dom.js'
 import { friendsView } from './friends.js'
 import { loginView } from './login.js'
 import { membersView } from './members.js'
@@ -15,6 +15,17 @@ import { workspaceRail } from './rail.js'
 import { worldView } from './world.js'
 
 const KEY = 'delta demo login'
+const CLOSED_MS = 400           // between a channel and its workspace
+
+// Why it is over, by close code or status.
+
+const ENDED = {
+    401: 'Your login has ended. Please come in again.',
+    403: 'You may not connect here.',
+    4501: 'Your access was taken away.',
+    4502: 'You go on in another window.',
+}
+
 const root = document.getElementById('app')
 let app = null
 
@@ -58,7 +69,14 @@ function open(login) {
         document.body.dataset.pane = app.pane
         document.body.dataset.view = app.route.kind
         for (const view of views) view.update()
+        const words = lost
+            ? 'The connection is lost. Trying again; nothing will be missing.'
+            : model.fault
+                && `Not all of this is new: trying again. ${model.fault}`
+        text(banner, words ?? '')
+        banner.hidden = !words
     })
+    model.changed = render
     app.render = render
     app.show = pane => {
         app.pane = pane
@@ -91,14 +109,20 @@ function open(login) {
         }
         model.watch(null)
         if (!app.ready) return
-        if (channel && app.channelName) {
-            toast(`#${app.channelName} is not open to you any more.`, 'warn')
-        }
+        if (channel && app.channelName) closed(guild, app.channelName)
         app.channelName = null
         const [first] = channelsOf(guild)
         if (first) go('w', guild, first.id)
         else if (channel) go('w', guild)
     }
+
+    // Not for each of them, if it is the workspace that is closed.
+
+    const closed = (guild, name) => setTimeout(() => {
+        if (app?.model === model && model.stores.guilds.get(guild)) {
+            toast(`#${name} is not open to you any more.`, 'warn')
+        }
+    }, CLOSED_MS)
 
     const channelsOf = guild => model.stores.channels.all()
         .filter(c => c.guild_id === guild)
@@ -137,8 +161,8 @@ function open(login) {
             : kind === 'world' ? 'World' : 'Friends'} · Delta`
     } })
 
-    const banner = h('div', { class: 'banner', role: 'alert', hidden: true },
-                     'The connection is lost. Trying again…')
+    const banner = h('div', { class: 'banner', role: 'alert', hidden: true })
+    let lost = false
     root.replaceChildren(h('div', { class: 'frame' },
         make(workspaceRail), make(channelRail),
         h('main', {},
@@ -163,7 +187,8 @@ function open(login) {
         if (state.state === 'disconnected') ended(state)
     })
     model.client.on('lost-connection', what => {
-        banner.hidden = what !== 'lost'
+        lost = what === 'lost'
+        render()
         if (what === 'restored') toast('Connected again.', 'good')
     })
 
@@ -180,7 +205,7 @@ function open(login) {
 
 function ended({ code, reason }) {
     if (code === 3000) return
-    toast(reason || `The session has ended (${code}).`, 'warn')
+    toast(ENDED[code] ?? `You were disconnected: ${reason || code}`, 'warn')
     logout()
 }
 

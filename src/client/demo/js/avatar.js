@@ -50,8 +50,22 @@ export function userAvatar(model, id, size, withStatus = false) {
     return avatar({
         id, name: user?.display_name, url: user?.avatar_url,
         version: user?.avatar_version, fetch: model.picture,
-        status: withStatus && dotOf(presenceOf(model, id)?.status),
+        status: withStatus && known(model, id)
+            && dotOf(presenceOf(model, id)?.status),
     }, size)
+}
+
+// Of those whom we do not follow the server says nothing, which is not that
+// they are offline.
+
+export const known = (model, id) => id === model.user || model.follows.has(id)
+
+// Their status and what they are at, in words.
+
+export function statusOf(model, id) {
+    const presence = presenceOf(model, id)
+    return !known(model, id) ? 'not followed'
+        : presence?.project || presence?.status || 'offline'
 }
 
 // The server need not tell us our own.
@@ -66,5 +80,5 @@ export function presenceOf(model, id) {
 
 export const avatarSign = (model, id) => [
     model.stores.users.get(id), presenceOf(model, id)?.status,
-    presenceOf(model, id)?.project,
+    presenceOf(model, id)?.project, known(model, id),
 ]

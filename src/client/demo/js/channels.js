@@ -104,7 +104,11 @@ export function channelRail(app) {
                         can('manage_channels')], line)
             text(empty, guild ? channels.length ? ''
                 : 'There is no channel here for you yet.'
-                : 'Choose a workspace on the left, or make one.')
+                : !app.ready ? 'Loading…'
+                : model.stores.guilds.size
+                    ? 'Choose a workspace on the left, or add one.'
+                    : 'You are in no workspace yet: add one with the plus '
+                      + 'on the left.')
 
             const me = presenceOf(model, model.user)
             keyed(account, [model.user], id => id,

@@ -2,8 +2,8 @@
 
 // Friends, and those who are or want to be asked.
 
-import { avatarSign, presenceOf, userAvatar } from './avatar.js'
-import { h, iconButton, keyed, text, toast } from './dom.js'
+import { avatarSign, known, statusOf, userAvatar } from './avatar.js'
+import { h, icon, iconButton, keyed, text, toast } from './dom.js'
 import { nameOf } from './model.js'
 import { profileCard } from './profile.js'
 
@@ -12,7 +12,10 @@ export function friendsView(app) {
     const { api, stores } = model
     const asked = part('Requests')
     const friends = part('Friends')
-    const hint = h('p', { class: 'quiet pad' })
+    const empty = h('div', { class: 'empty', hidden: true }, icon('friend'),
+        h('b', {}, 'No friends here yet'),
+        h('p', {}, 'Ask somebody by their name, such as ben: they see it at '
+          + 'once, wherever they are.'))
 
     function part(label) {
         const list = h('ul', { class: 'cards' })
@@ -38,7 +41,6 @@ export function friendsView(app) {
     function line(f) {
         const incoming = f.direction === 'incoming'
         const pending = f.state === 'pending'
-        const presence = presenceOf(model, f.id)
         const request = f.request_id
 
         return h('li', { 'data-user': f.id },
@@ -48,13 +50,17 @@ export function friendsView(app) {
               h('span', { class: 'who' }, h('b', {}, nameOf(model, f.id)),
                 h('small', {}, pending
                     ? incoming ? 'asks to be friends' : 'was asked by you'
-                    : presence?.project || presence?.status || 'offline'))),
+                    : statusOf(model, f.id)))),
             pending && incoming && h('button', { type: 'button',
                 class: 'solid', 'data-f': 'accept',
                 onclick: () => attempt(api.acceptFriend(request)) }, 'Accept'),
             pending && h('button', { type: 'button', 'data-f': 'decline',
                 onclick: () => attempt(api.deleteRequest(request)) },
                 incoming ? 'Decline' : 'Take back'),
+            !pending && !known(model, f.id) && h('button', {
+                type: 'button', 'data-f': 'follow',
+                title: 'See when they are here',
+                onclick: () => attempt(api.follow(f.id)) }, 'Follow'),
             !pending && iconButton('bin', `Remove ${nameOf(model, f.id)}`,
                 () => attempt(api.unfriend(f.id)), { 'data-f': 'remove' }))
     }
@@ -65,7 +71,7 @@ export function friendsView(app) {
                          placeholder: 'Whom would you like to ask?',
                          'aria-label': 'Name of a user' }),
             h('button', { class: 'solid' }, 'Ask to be friends')),
-        asked.element, friends.element, hint)
+        asked.element, friends.element, empty)
 
     return {
         element,
@@ -82,8 +88,7 @@ export function friendsView(app) {
                       f => f.id, f => [...avatarSign(model, f.id),
                                        stores.friends.get(f.id)], line)
             }
-            text(hint, all.length ? '' : 'No friends here yet: ask somebody. '
-                 + 'They see it at once.')
+            empty.hidden = !app.ready || all.length > 0
         },
     }
 }

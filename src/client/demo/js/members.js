@@ -2,22 +2,24 @@
 
 // Who is in the workspace, and how they are.
 
-import { avatarSign, dotOf, presenceOf, userAvatar } from './avatar.js'
+import { avatarSign, dotOf, known, presenceOf, userAvatar } from './avatar.js'
 import { confirmed, h, keyed, menu, text, toast } from './dom.js'
 import { nameOf, rights } from './model.js'
-import { profileCard } from './profile.js'
+import { followEntry, profileCard } from './profile.js'
 
 export function membersView(app) {
     const { model } = app
     const { api, stores } = model
     const here = group('Here')
-    const away = group('Others')
+    const away = group('Away')
+    const others = group('Not followed', 'Whether they are here you see once '
+                         + 'you follow them.')
 
-    function group(label) {
+    function group(label, note) {
         const list = h('ul', { class: 'people' })
         const head = h('h3', { class: 'label' })
-        return { label, list, head,
-                 element: h('section', {}, head, list) }
+        return { label, list, head, element: h('section', {}, head,
+            note && h('p', { class: 'note' }, note), list) }
     }
 
     const tell = error => toast(error.message, 'bad')
@@ -33,6 +35,7 @@ export function membersView(app) {
         menu(event.currentTarget, [
             { label: 'Profile', icon: 'people',
               act: () => profileCard(app, m.user_id) },
+            !self && followEntry(app, m.user_id),
             !self && !friend && {
                 label: 'Ask to be friends', icon: 'friend',
                 act: () => api.requestFriend(m.user_id).then(
@@ -63,7 +66,8 @@ export function membersView(app) {
 
         return h('li', {}, h('button', {
             type: 'button', 'data-f': 'member', 'data-user': m.user_id,
-            'data-status': dotOf(presence?.status),
+            'data-status': known(model, m.user_id)
+                ? dotOf(presence?.status) : 'unknown',
             onclick: event => open(event, m) },
             userAvatar(model, m.user_id, 34, true),
             h('span', { class: 'who' }, h('span', {}, name,
@@ -75,7 +79,8 @@ export function membersView(app) {
     }
 
     const element = h('aside', { class: 'side', 'aria-label': 'Members' },
-        h('div', { class: 'scroll' }, here.element, away.element))
+        h('div', { class: 'scroll' }, here.element, away.element,
+          others.element))
 
     return {
         element,
@@ -86,13 +91,14 @@ export function membersView(app) {
             const all = stores.members.all().filter(m => m.guild_id === g)
                 .map(m => ({ ...m, name: nameOf(model, m.user_id, g) }))
                 .sort((a, b) => a.name.localeCompare(b.name))
-            const on = m => dotOf(presenceOf(model, m.user_id)?.status)
-                !== 'offline'
-            for (const [part, members] of [[here, all.filter(on)],
-                                           [away, all.filter(m => !on(m))]]) {
-                text(part.head, `${part.label} — ${members.length}`)
-                part.element.hidden = !members.length
-                keyed(part.list, members, m => m.user_id, m => [
+            const part = m => !known(model, m.user_id) ? others
+                : dotOf(presenceOf(model, m.user_id)?.status) !== 'offline'
+                    ? here : away
+            for (const one of [here, away, others]) {
+                const members = all.filter(m => part(m) === one)
+                text(one.head, `${one.label} — ${members.length}`)
+                one.element.hidden = !members.length
+                keyed(one.list, members, m => m.user_id, m => [
                     ...avatarSign(model, m.user_id),
                     stores.members.get(`${g}/${m.user_id}`),
                     stores.guilds.get(g)], line)

@@ -5,10 +5,11 @@
 import { avatarSign, userAvatar } from './avatar.js'
 import { confirmed, h, icon, iconButton, keyed, menu, text, toast }
     from './dom.js'
-import { byTime, nameOf, rights } from './model.js'
+import { nameOf, rights, shown as shownOf } from './model.js'
 
 const EMOJI = ['👍', '❤️', '😂', '🎉', '👀', '🚀', '✅', '🙏']
 const NEAR_MS = 5 * 60 * 1000           // so close, one head is enough
+const NEAR_TOP = 240                    // so close, older ones are fetched
 
 const time = new Intl.DateTimeFormat([], { hour: '2-digit',
                                            minute: '2-digit',
@@ -21,8 +22,14 @@ export function messagesView(app) {
     const { model } = app
     const { api, stores } = model
     const list = h('ol', { class: 'messages', 'aria-label': 'Messages' })
+    const older = h('button', { type: 'button', onclick: () =>
+        model.fetchOlder(model.open) })
+    const start = h('div', { class: 'start', role: 'status' })
     const scroll = h('div', { class: 'scroll messages-scroll', tabIndex: 0 },
-                     list)
+        h('div', { class: 'older' }, start, older), list)
+    const newest = h('button', { type: 'button', class: 'newest',
+                                 onclick: toBottom },
+                     icon('down'), 'To the newest')
     const hint = h('p', { class: 'quiet pad' })
     const box = h('textarea', { rows: 1, name: 'message', maxLength: 8192,
                                 onkeydown: key, oninput: fit })
@@ -37,7 +44,36 @@ export function messagesView(app) {
     scroll.addEventListener('scroll', () => {
         bottom = scroll.scrollHeight - scroll.scrollTop
             - scroll.clientHeight < 60
+        newest.hidden = bottom
+        if (scroll.scrollTop < NEAR_TOP && !bottom
+            && !model.pages.get(model.open)?.fault) {
+            model.fetchOlder(model.open)
+        }
     })
+
+    function toBottom() {
+        bottom = true
+        scroll.scrollTop = scroll.scrollHeight
+    }
+
+    // What is read stays where it is, whatever comes above it.
+
+    function steady(change) {
+        const { top } = scroll.getBoundingClientRect()
+        const one = bottom ? null : [...list.children].find(
+            line => line.getBoundingClientRect().bottom > top)
+        const before = one?.getBoundingClientRect().bottom
+        change()
+        if (bottom) {
+            scroll.scrollTop = scroll.scrollHeight
+        } else if (one) {
+            const now = [...list.children].find(
+                line => line.dataset.key === one.dataset.key)
+            if (now) {
+                scroll.scrollTop += now.getBoundingClientRect().bottom - before
+            }
+        }
+    }
 
     const tell = error => toast(error.message, 'bad')
 
@@ -119,8 +155,7 @@ export function messagesView(app) {
     const remove = m => confirmed('Delete this message?', () =>
         api.remove(app.route.guild, app.route.channel, m.id).catch(tell))
 
-    const current = () => stores.messages.all()
-        .filter(m => m.channel_id === model.open).sort(byTime)
+    const current = () => model.open ? shownOf(model, model.open) : []
 
     function words(content = '') {
         return content.split(LINK).map((part, i) => i % 2
@@ -220,7 +255,28 @@ export function messagesView(app) {
                 h('div', { class: 'content' }, one.content))))
     }
 
-    const element = h('section', { class: 'view view-w' }, scroll, hint, form)
+    const sign = ({ m, before, id }) => id ? [id] : [
+        m, before?.id, before?.author_id, editing === m.id,
+        nameOf(model, m.author_id, app.route.guild),
+        stores.users.get(m.author_id)?.avatar_url,
+        stores.users.get(m.author_id)?.avatar_version,
+        rights(model, app.route.guild).can('delete_message'),
+        Object.keys(m.reactions ?? {}).map(emoji =>
+            model.mine.has(`${m.id} ${emoji}`)).join()]
+
+    function further(c, page, some) {
+        const loads = page?.busy
+        older.hidden = !page?.more || !some
+        older.disabled = Boolean(loads)
+        text(older, loads ? 'Loading older messages…'
+            : page?.fault ? 'Try again' : 'Load older messages')
+        text(start, page?.fault ? `Older messages could not be loaded. ${
+            page.fault}` : page && !page.more && some
+            ? `This is where #${c.name} begins.` : '')
+    }
+
+    const element = h('section', { class: 'view view-w' }, scroll,
+                      h('div', { class: 'over' }, newest), hint, form)
 
     return {
         element,
@@ -239,26 +295,25 @@ export function messagesView(app) {
             box.placeholder = c ? `Message #${c.name}` : ''
             box.setAttribute('aria-label', box.placeholder)
 
+            const page = model.pages.get(channel)
             const messages = c ? current() : []
             const items = messages.map(
                 (m, i) => ({ m, before: messages[i - 1] }))
             const waiting = pending.filter(one => one.channel === channel)
-            keyed(list, [...items, ...waiting],
-                  one => (one.m ?? one).id,
-                  ({ m, before, id }) => id ? [id] : [
-                      m, before?.id, before?.author_id, editing === m.id,
-                      nameOf(model, m.author_id, app.route.guild),
-                      stores.users.get(m.author_id)?.avatar_url,
-                      stores.users.get(m.author_id)?.avatar_version,
-                      rights(model, app.route.guild).can('delete_message'),
-                      Object.keys(m.reactions ?? {}).map(emoji =>
-                          model.mine.has(`${m.id} ${emoji}`)).join()],
-                  one => one.m ? line(one) : ghost(one))
-            text(hint, c ? messages.length || waiting.length ? ''
-                : 'Nothing has been said here yet. Be the first.'
-                : 'There is no channel here for you yet.')
+            const some = messages.length + waiting.length > 0
+            steady(() => {
+                further(c, page, some)
+                keyed(list, [...items, ...waiting],
+                      one => (one.m ?? one).id, sign,
+                      one => one.m ? line(one) : ghost(one))
+            })
+            newest.hidden = bottom
+            text(hint, some ? '' : !c
+                ? app.ready ? 'There is no channel here for you yet.'
+                    : 'Loading…'
+                : page ? 'Nothing has been said here yet. Be the first.'
+                    : 'Loading…')
             hint.hidden = !hint.textContent
-            if (bottom) scroll.scrollTop = scroll.scrollHeight
         },
     }
 }

@@ -9,6 +9,8 @@ import { createStores } from '/client/stores/index.js'
 import { createApi } from './api.js'
 
 const PICTURES = 200
+const KEPT = 5000               // messages
+const PAGES_MAX = 10            // of them that are fetched anew at once
 const SETTLE_MS = 60            // several changes of rights are one refetch
 
 const list = (answer, name) => Array.isArray(answer[name]) ? answer[name] : []
@@ -37,12 +39,31 @@ export function createModel({ token, user }) {
         token, validate, events: types,
         debug: new URLSearchParams(location.search).has('debug'),
     })
-    const stores = createStores(client, { refetch: resync =>
-        refetch(resync.channel) })
+    const stores = createStores(client, {
+        messages: KEPT, refetch: resync => attempt(resync.channel) })
+
+    // follows: whose presence we are told; pages: what is here of a channel,
+    // { from: the oldest message, more, busy, fault }; fault: why a refetch
+    // must be tried again
+
     const model = { api, client, stores, user, open: null, mine: new Set(),
-                    counts: new Map(), loaded: new Set() }
+                    counts: new Map(), loaded: new Set(), follows: new Set(),
+                    pages: new Map(), fault: null, changed: () => {} }
     const dirty = new Map()
+    let older = null            // the channel that is fetched further back
     const pictures = new Map()  // address => promise of another one
+
+    async function attempt(channel) {
+        try {
+            await refetch(channel)
+            model.fault = null
+        } catch (error) {
+            model.fault = error.message
+            throw error
+        } finally {
+            model.changed()
+        }
+    }
 
     async function refetch(channel) {
         if (channel === null) {
@@ -113,13 +134,51 @@ export function createModel({ token, user }) {
         .filter(m => m.guild_id === g && !stores.users.get(m.user_id))
         .map(m => loadUser(m.user_id)))
 
+    // As many as there were, from the newest on; or, if only that is asked,
+    // those before the oldest.
+
     async function loadMessages(c) {
         const channel = stores.channels.get(c)
         if (!channel) return
-        const messages = list(await api.messages(channel.guild_id, c),
-                              'messages').map(asMessage)
+        if (older === c) return loadOlder(channel)
+
+        const here = stores.messages.all().filter(m => m.channel_id === c)
+        const messages = []
+        let more = true
+        for (let n = 0; more && n < PAGES_MAX
+             && (!n || messages.length < here.length); n++) {
+            const answer = await api.messages(channel.guild_id, c,
+                                              messages[0]?.id)
+            messages.unshift(...list(answer, 'messages').map(asMessage))
+            more = answer.has_more === true
+        }
+
         const ids = new Set(messages.map(m => m.id))
         stores.messages.removeIf(m => m.channel_id === c && !ids.has(m.id))
+        model.pages.set(c, { from: messages[0], more })
+        await keep(c, messages)
+    }
+
+    async function loadOlder({ id: c, guild_id }) {
+        const page = model.pages.get(c)
+        const [oldest] = shown(model, c)
+        older = null
+        try {
+            const answer = await api.messages(guild_id, c, oldest?.id)
+            if (page !== model.pages.get(c)) return
+            const messages = list(answer, 'messages').map(asMessage)
+            page.from = messages[0] ?? page.from
+            page.more = answer.has_more === true
+            await keep(c, messages)
+        } catch (error) {
+            page.fault = error.status === 400
+                ? 'Some of them were deleted just now.' : error.message
+        } finally {
+            page.busy = false
+        }
+    }
+
+    async function keep(c, messages) {
         for (const { own, ...m } of messages) {
             stores.messages.set(m.id, { ...m, channel_id: c })
             noteReactions(m, own)
@@ -127,6 +186,24 @@ export function createModel({ token, user }) {
         stores.messages.replace(stores.messages.all().slice()
             .sort(byTime).map(m => [m.id, m]))
         await nameAuthors(messages)
+    }
+
+    // By way of the stores, which apply again what happens meanwhile.
+
+    function fetchOlder(c) {
+        const page = model.pages.get(c)
+        if (!page?.more || page.busy) return
+        if (stores.messages.size > KEPT - 100) {
+            stores.messages.removeIf(m => m.channel_id !== c)
+            if (stores.messages.size > KEPT - 100) page.more = false
+        }
+        if (page.more) {
+            page.busy = true
+            page.fault = null
+            older = c
+            stores.fetch(`channel:${c}`)
+        }
+        model.changed()
     }
 
     function noteReactions(m, own) {
@@ -208,6 +285,20 @@ export function createModel({ token, user }) {
     }
     client.on('message_create', m => nameAuthors([m]))
 
+    // Whose presence comes is what the session is subscribed to.
+
+    const follow = (change, channel) => {
+        if (!channel.startsWith('presence:')) return
+        model.follows[change](channel.slice('presence:'.length))
+        model.changed()
+    }
+    client.on('ready', ({ channels }) => {
+        model.follows.clear()
+        channels.forEach(channel => follow('add', channel))
+    })
+    client.on('subscribed', ({ channel }) => follow('add', channel))
+    client.on('unsubscribed', ({ channel }) => follow('delete', channel))
+
     // The channel that is shown; its events come only while it is.
 
     function watch(c) {
@@ -236,7 +327,7 @@ export function createModel({ token, user }) {
     }
 
     Object.assign(model, {
-        watch, soon, loadUser, picture,
+        watch, soon, loadUser, picture, fetchOlder,
         async start() {
             await stores.fetch(null)
         },
@@ -253,6 +344,15 @@ export const byTime = (a, b) =>
         : (a.created_at ?? '') > (b.created_at ?? '') ? 1
             : String(a.id).length - String(b.id).length
                 || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+
+// The messages of a channel that are here without a gap: an event about an
+// older one makes a part of it, which stands nowhere.
+
+export const shown = ({ stores, pages }, c) => {
+    const { from, more } = pages.get(c) ?? {}
+    return stores.messages.all().filter(m => m.channel_id === c
+        && m.created_at && !(more && from && byTime(m, from) < 0)).sort(byTime)
+}
 
 // As the backend reckons: the owner has all rights; others those of the role
 // that all have (its id is the workspace's) and of their own.

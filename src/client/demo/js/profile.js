@@ -1,8 +1,17 @@
 // Copyright (C) Delta contributors
 
-import { presenceOf, userAvatar } from './avatar.js'
-import { dialog, h } from './dom.js'
+import { known, presenceOf, statusOf, userAvatar } from './avatar.js'
+import { dialog, h, toast } from './dom.js'
 import { nameOf } from './model.js'
+
+// For a menu: to be told, or no longer, whether somebody is here.
+
+export function followEntry({ model: { api, follows } }, id) {
+    const on = follows.has(id)
+    return { label: on ? 'Unfollow' : 'Follow', icon: on ? 'eyeoff' : 'eye',
+             act: () => (on ? api.unfollow : api.follow)(id).catch(
+                 error => toast(error.message, 'bad')) }
+}
 
 export function profileCard(app, id) {
     const { model } = app
@@ -14,12 +23,13 @@ export function profileCard(app, id) {
         box.replaceChildren(
             userAvatar(model, id, 88, true),
             h('h3', {}, nameOf(model, id)),
-            h('p', { class: 'quiet' }, `@${id} · `,
-              presence?.status ?? 'offline',
+            h('p', { class: 'quiet' }, `@${id} · `, known(model, id)
+                ? presence?.status ?? 'offline' : statusOf(model, id),
               presence?.project ? ` · ${presence.project}` : ''),
             user.status_text ? h('p', { class: 'status' }, user.status_text)
                 : '',
-            h('p', { class: 'bio' }, user.bio || 'Nothing is said here yet.'))
+            h('p', { class: user.bio ? 'bio' : 'bio quiet' },
+              user.bio || 'They have not said anything about themselves.'))
     }
     const off = ['users', 'presence'].map(
         store => model.stores[store].subscribe(fill))
