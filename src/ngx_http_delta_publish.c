@@ -265,15 +265,25 @@ ngx_http_delta_publish_check(ngx_http_request_t *r, delta_post_t *post,
     name.data = (u_char *) post->channel.data;
     name.len = post->channel.len;
 
-    if (ngx_http_delta_channel_control(&name)
-        || ngx_http_delta_contract_check(mcf, &post->event, &refusal)
-           == NGX_OK)
+    if (ngx_http_delta_channel_control(&name)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_delta_contract_check(mcf, &post->event, &refusal) != NGX_OK) {
+        delta_post_pointer(fault, list, i, refusal.where,
+                           refusal.fault.pointer);
+        fault->what = refusal.fault.what;
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    if (refusal.event == NULL
+        || delta_contract_allows(refusal.event, post->channel))
     {
         return NGX_OK;
     }
 
-    delta_post_pointer(fault, list, i, refusal.where, refusal.fault.pointer);
-    fault->what = refusal.fault.what;
+    delta_post_pointer(fault, list, i, "/channel", "");
+    fault->what = "is none that the contract has for this type";
 
     return NGX_HTTP_BAD_REQUEST;
 }

@@ -113,7 +113,7 @@ sub verdicts {
               glob('src/core/delta_contract*.c'),
               glob('src/core/delta_json*.c'),
               qw(src/core/delta_cursor.c src/core/delta_envelope.c
-                 src/core/delta_utf8.c -ljansson)),
+                 src/core/delta_name.c src/core/delta_utf8.c -ljansson)),
        0, 't/bin/contract-check.c builds') or return;
 
     my @cases = ('{"t":"no_such_event","d":{}}', '{"t":"constructor","d":{}}',

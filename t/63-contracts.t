@@ -352,7 +352,7 @@ sub compile_check {
     return is(system(qw(cc -std=gnu11 -O1 -Isrc/core -o), $t->file('check'),
               't/bin/contract-check.c', glob('src/core/delta_contract*.c'),
               glob('src/core/delta_json*.c'),
-              'src/core/delta_cursor.c',
+              'src/core/delta_cursor.c', 'src/core/delta_name.c',
               qw(src/core/delta_envelope.c src/core/delta_utf8.c -ljansson)),
               0, 't/bin/contract-check.c builds');
 }
@@ -532,6 +532,11 @@ sub conf_test {
           qr{/events/e/scope: the word is not known} ],
         [ 'no scope', '{"version":1,"events":{"e":{"d":{}}}}',
           qr{/events/e/scope: this is not a list of scopes} ],
+        map({ [ "channels: $_", '{"version":1,"events":{"e":{"scope":["user"],'
+                . qq("channels":$_,"d":{"type":"object"}}}}),
+                qr{/events/e/channels: this is no } ] }
+            '[]', '"a"', '[1]', '["a b"]', '["a:{B}"]', '["a{b}"]', '["{b"]',
+            '["' . 'x' x 257 . '"]'),
         [ 'a merge rule', '{"version":1,"events":{"e":{"scope":["user"],'
           . '"merge":"sum","d":{"type":"object"}}}}',
           qr{/events/e/merge: the word is not known} ],

@@ -23,7 +23,7 @@ my $gateway = 'location = /gateway {
     delta_gateway;
     delta_user ben;
     delta_drain 1s;
-    delta_subscribe guild:42;
+    delta_subscribe channel:8;
     delta_subscribe channel:7;
 }
 location = /metrics { delta_metrics; }';
@@ -119,14 +119,14 @@ sub good {
         $answer->json->{ids}[0], c => 'channel:7', d => \%create } ],
               'which the event has');
 
-    my @list = map { event($_ % 2 ? 'guild:42' : 'channel:7', 'message_delete',
+    my @list = map { event($_ % 2 ? 'channel:8' : 'channel:7', 'message_delete',
         { guild_id => '42', channel_id => '7', message_id => "n$_" }) } 1 .. 9;
 
     $answer = post(\@list);
     is($answer->status, 200, 'a list');
     is_deeply([ map { "$_->{id} $_->{c} $_->{d}{message_id}" } before() ],
               [ map { $answer->json->{ids}[$_ - 1]
-                      . ($_ % 2 ? ' guild:42' : ' channel:7') . " n$_" }
+                      . ($_ % 2 ? ' channel:8' : ' channel:7') . " n$_" }
                 1 .. 9 ],
               'arrives in its order, with the ids');
 
@@ -220,6 +220,7 @@ sub bad {
     my $big = event('channel:7', 'message_create',
                     { %create, content => 'x' x 4096 });
     my $of = sub { event('channel:7', 'message_create', { %create, @_ }) };
+    my $nowhere = 'is none that the contract has for this type';
     my $count = metric('delta_publish_errors_total');
     my $n = 0;
 
@@ -251,6 +252,12 @@ sub bad {
         [ event('channel:7', 'ready', { a => 1 }), 400, '/t', qr/gateway alo/ ],
         [ event('channel:7', 'of_later', { ip => 1 }), 400, '/d/ip',
           'is privileged' ],
+        [ { %$fine, channel => 'guild:42' }, 400, '/channel', $nowhere ],
+        [ [ $fine, { %$fine, channel => 'channel:7:x' } ], 400, '/1/channel',
+          $nowhere ],
+        map({ [ event($_, 'workspace_member_ban', { guild_id => '42',
+                user_id => 'ben', actor_user_id => 'ada' }), 400, '/channel',
+                $nowhere ] } qw(guild:42 user:ben user:ben:inbox:a)),
         [ $big, 413, '', 'is larger than delta_max_event' ],
         [ [ $fine, $big ], 413, '/1', 'is larger than delta_max_event' ],
         [ [ ($fine) x 257 ], 413, '', 'has too many events' ],
@@ -324,8 +331,8 @@ sub redis_says {
     is(post($_)->status, 503, 'the functions are gone: 503') for @all;
     $t->redis(qw(FUNCTION RESTORE), $library);
 
-    $t->redis('SET', 'delta:{app:guild:43}', 'no log');
-    $event = event('guild:43', 'message_create', \%create);
+    $t->redis('SET', 'delta:{app:channel:43}', 'no log');
+    $event = event('channel:43', 'message_create', \%create);
 
     for my $answer (map { post($_) } $event, [ $event, $event ]) {
         is($answer->status, 500, 'what is no log: 500');
@@ -380,6 +387,6 @@ sub without {
     $t->reload($conf =~ s/delta_contracts.*?;//r);
     ok(wait_for(sub { 1 == $t->workers }, 20), 'nginx reloads');
     ok(wait_for(sub { metric('delta_redis_up') == 1 }), 'and has Redis');
-    is(post(event('channel:7', 'message_create', { anything => 1 }))->status,
+    is(post(event('guild:42', 'message_create', { anything => 1 }))->status,
        200, 'without a contract any event passes');
 }

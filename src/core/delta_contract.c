@@ -435,7 +435,8 @@ delta_contract_one(delta_contract_load_t *l, delta_contract_event_t *event,
     if (delta_contract_name(l, &event->type, type) != 0
         || delta_contract_keys(l, value, delta_contract_event_keys) != 0
         || delta_contract_scope(l, event, json_object_get(value, "scope"))
-           != 0)
+           != 0
+        || delta_contract_channels(l, event, value) != 0)
     {
         return -1;
     }

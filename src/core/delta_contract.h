@@ -33,6 +33,7 @@
 #define DELTA_CONTRACT_MEMBERS  64          /* of one object */
 #define DELTA_CONTRACT_ENUMS    64          /* of one string */
 #define DELTA_CONTRACT_HEIGHT   32
+#define DELTA_CONTRACT_CHANNELS 16          /* of one event */
 #define DELTA_CONTRACT_NAME     128         /* bytes of a name or value */
 #define DELTA_CONTRACT_POINTER  128         /* bytes of a fault's pointer */
 
@@ -73,6 +74,8 @@ typedef struct {
     size_t                        index;    /* 0 to the number of events - 1 */
     unsigned                      scope;
     delta_merge_rule_t            merge;
+    const delta_str_t            *channels; /* patterns; none: anywhere */
+    size_t                        nchannels;
     const delta_contract_node_t  *d;
 } delta_contract_event_t;
 
@@ -108,6 +111,13 @@ const delta_contract_event_t *delta_contract_event(
     const delta_contract_t *contract, size_t index);
 const delta_contract_event_t *delta_contract_find(
     const delta_contract_t *contract, delta_str_t type);
+
+/*
+ * Whether events of that type may be published there: 1 or 0.  The name is
+ * a valid one; what stands for a {name} of the contract may be any segment.
+ */
+int delta_contract_allows(const delta_contract_event_t *event,
+    delta_str_t channel);
 
 /*
  * Holds an event that delta_event_parse() accepted against the contract, in

@@ -2,8 +2,9 @@
 /*
  * Copyright (C) Delta contributors
  *
- * Compiling a contract: delta_contract.c has its frame, and
- * delta_contract_schema.c the schemas.
+ * Compiling a contract: delta_contract.c has its frame,
+ * delta_contract_schema.c the schemas, delta_contract_channel.c where events
+ * are published.
  */
 
 #ifndef _DELTA_CONTRACT_LOAD_H_INCLUDED_
@@ -35,6 +36,8 @@ const delta_contract_node_t *delta_contract_def(delta_contract_load_t *l,
     const char *name);
 
 /* 0, or -1 with the error set. */
+int delta_contract_channels(delta_contract_load_t *l,
+    delta_contract_event_t *event, const json_t *object);
 int delta_contract_above(delta_contract_load_t *l,
     delta_contract_node_t *node, const delta_contract_node_t *used);
 int delta_contract_name(delta_contract_load_t *l, delta_str_t *name,

@@ -49,6 +49,8 @@ static const contract_hostile_t  contract_hostile[] = {
     { "{\"version\":1,\"events\":{\"e\":{\"scope\":[\"user\"]}}}",
       "/events/e/d" },
     { "{\"version\":1,\"events\":{\"e\":{\"scope\":[\"user\"],"
+      "\"channels\":[\"a:{b}\",\"a:{b}c\"]}}}", "/events/e/channels" },
+    { "{\"version\":1,\"events\":{\"e\":{\"scope\":[\"user\"],"
       "\"merge\":\"x\"}}}", "/events/e/merge" },
     { "{\"version\":1,\"events\":{\"e\":{\"to/~\":1}}}",
       "/events/e/to~1~0" },
@@ -287,6 +289,44 @@ contract_value_test(void)
 
         delta_contract_free(contract);
     }
+}
+
+
+static void
+contract_channel_test(void)
+{
+    size_t                   i;
+    delta_contract_t        *contract;
+    delta_contract_error_t   error;
+
+    static const char  text[] = "{\"version\":1,\"events\":{\"e\":{\"scope\":"
+        "[\"user\"],\"channels\":[\"user:{user_id}:inbox\",\"lobby\"],"
+        "\"d\":{\"type\":\"object\"}}}}";
+
+    static const struct {
+        const char  *name;
+        int          fits;
+    } cases[] = {
+        { "user:ben:inbox", 1 }, { "lobby", 1 }, { "user:ben", 0 },
+        { "user:ben:inbox:x", 0 }, { "user:inbox", 0 }, { "lobby2", 0 },
+        { "guild:ben:inbox", 0 }, { "lobby:a", 0 }, { "a", 0 },
+    };
+
+    contract = delta_contract_load(text, sizeof(text) - 1, &error);
+
+    if (!ok(contract != NULL, "channels: %s %s", error.pointer, error.text)) {
+        return;
+    }
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        is_int(delta_contract_allows(delta_contract_event(contract, 0),
+                                      (delta_str_t) {
+                                          cases[i].name,
+                                          strlen(cases[i].name) }),
+               cases[i].fits, cases[i].name);
+    }
+
+    delta_contract_free(contract);
 }
 
 
@@ -575,6 +615,7 @@ main(void)
     contract_read();
     contract_hostile_test();
     contract_value_test();
+    contract_channel_test();
     contract_events_test();
     contract_damage_test();
     free(contract_text);
