@@ -162,8 +162,6 @@ sub does {
     my $headers = delete $who{headers} || {};
     my ($user, $method, $path, $body) = @$request;
 
-    $self->{told}{"$method $path"}++;
-
     my $answer = $self->api($user, $method, $path, $body, %$headers);
     is($answer->{status}, $status, "$name: $status")
         or diag($answer->{body});
