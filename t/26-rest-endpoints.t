@@ -3,15 +3,23 @@
 # Copyright (C) Delta contributors
 
 # Every endpoint of the contract, one after the other at the reference upstream:
-# each publishes the events that the contract has for it, and no others.
+# each publishes the events that the contract has for it, and no others, and of
+# each role those hear of it whom the contract lets see it.
 
 use Delta;
 use Delta::Rest;
 
-my $r = Delta::Rest->start('ada');          # owns g1, and sees all of it
+# ada owns g1, ben has a role there, cleo none, erin is a moderator, gwen a
+# stranger; dan is whom it is done to, and comes and goes.
+
+my $r = Delta::Rest->start(qw(ada ben cleo dan erin gwen));
 my $contract = json_decode(Delta::Rest::slurp("$Delta::TOP/conf/events.json"));
 my %id = (guild_id => 'g1', user_id => 'dan', emoji => 'x');
 my $png = "\x89PNG\r\n\x1a\n" . 'x' x 40;
+
+my %may = (moderators => 'ada erin', the_user => 'ada',
+           map { $_ => 'ada ben cleo erin' }
+           qw(guild_members entitled_members channel_viewers observers));
 
 my (%events, %called);
 
@@ -23,6 +31,11 @@ for my $type (keys %{ $contract->{events} }) {
 my $guild = '/api/guilds/{guild_id}';
 my $channel = "$guild/channels/{channel_id}";
 my $message = "$channel/messages/{message_id}";
+
+$r->api(erin => POST => '/api/guilds/g1/join');
+$r->api(ada => PATCH => '/api/guilds/g1/members/erin',
+        { role => 'moderator' });
+$r->seen(erin => 'workspace_member_update');
 
 people();
 channels();
@@ -57,11 +70,26 @@ sub call {
 
     # membership of one's own is changed beside the events
 
-    my @types = grep { !/^(?:un)?subscribed$/ } map { $_->{t} }
-        @{ $r->seen->{ada} };
+    my $seen = $r->seen;
+    my %who;
 
-    is("@{[ sort @types ]}", "@{[ sort @{ $events{$endpoint} || ['?'] } ]}",
-       "row 3.2: $endpoint: @types");
+    for my $watcher (sort keys %$seen) {
+        for my $type (map { $_->{t} } @{ $seen->{$watcher} }) {
+            push @{ $who{$type} }, $watcher
+                if $type !~ /^(?:un)?subscribed$/;
+        }
+    }
+
+    is("@{[ sort keys %who ]}", "@{[ sort @{ $events{$endpoint} || ['?'] } ]}",
+       "row 3.2: $endpoint: @{[ sort keys %who ]}");
+
+    for my $type (sort keys %who) {
+        my $see = $contract->{events}{$type}{visibility};
+
+        is(join(' ', grep { $_ ne 'dan' } @{ $who{$type} }), $may{$see},
+           "row 3.4: $type is for $see, once");
+    }
+
     $called{$endpoint}++;
 
     my $json = $answer->{json};
@@ -89,8 +117,10 @@ sub people {
 
 sub channels {
     call("POST $guild/channels", { name => 'walk' });
-    is($r->subscribe(ada => "channel:$id{channel_id}"), 'subscribed',
-       'the channel is open');
+    is($r->subscribe($_, "channel:$id{channel_id}"), 'subscribed',
+       "$_ opens the channel") for qw(ada ben cleo erin);
+    is($r->subscribe($_, "channel:$id{channel_id}"), 'error',
+       "$_ cannot") for qw(dan gwen);
     call("POST $guild/channels/reorder",
          { channel_ids => [ $id{channel_id}, qw(c1 c2 c3) ] });
     call("PATCH $channel", { topic => 't' });

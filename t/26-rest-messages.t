@@ -200,6 +200,24 @@ sub attachments {
     $r->does('a message with a file', [ cleo => DELETE => "$c1/m3" ], 204,
              message_delete => 'ada ben cleo');
     is(scalar(() = glob "$dir/*"), 0, 'takes it along');
+
+    my @ids = map { $r->api(cleo => POST => $c1, { content => "m$_" })
+                        ->{json}{message_id} } 1, 2;
+    my $post = sub { $r->api(cleo => POST =>
+                             "$c1/$_[0]/attachments?filename=x", 'x') };
+
+    is(scalar(grep { $post->($ids[0])->{status} == 201 } 1 .. 10), 10,
+       'ten of a message');
+    is($post->($ids[0])->{status}, 409, 'and no more');
+    $r->seen;
+
+    system('sqlite3', '-cmd', '.timeout 5000', $r->{t}->dir . '/upstream.db',
+           'UPDATE attachments SET size = (1 << 30) / 10');
+    $r->does('a gigabyte of all', [ cleo => POST =>
+             "$c1/$ids[1]/attachments?filename=x", 'x' x 5 ], 409);
+    is(scalar(() = glob "$dir/*"), 10, 'of which nothing is kept');
+    $r->api(cleo => DELETE => "$c1/$_") for @ids;
+    $r->seen;
 }
 
 

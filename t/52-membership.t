@@ -302,7 +302,7 @@ END
         my $text = heard($client);
 
         is(() = $text =~ /unsubscribed guild:g1 revoked/g, 40,
-           'forty revokes between forty bursts');
+           'row 3.4: forty revokes between forty bursts');
         unlike($text, qr/behind/, 'let nothing through');
     }
 }
