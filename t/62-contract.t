@@ -159,7 +159,7 @@ sub verdicts {
 
     chomp @rest;
     is((scalar grep { /^tolerant / } @rest), scalar keys %events,
-       'row 3.8: clients allow what a newer server may send') or diag("@rest");
+       'row 3.8: clients allow what other servers may send') or diag("@rest");
     is($rest[-1], 'unknown ignored', 'row 3.1: ignore types they do not know');
 }
 

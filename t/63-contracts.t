@@ -33,6 +33,7 @@ replay();
 compile_check() and do {
     everywhere();
     own_words();
+    words_of_presence(gateway('events.json'));
 };
 
 reload(gateway('events.json unknown=drop'));
@@ -54,15 +55,22 @@ sub gateway {
     return $t->conf(
         http => 'delta_redis %%REDIS%%;
                  delta_max_event 4k;
+                 delta_jwt_key_file jwks.json;
                  delta_channel window:* window=1m;'
             . ($parameters ? "delta_contracts $parameters;" : ''),
-        server => 'delta_user ben;
+        server => 'delta_drain 1s;
             location = /gateway {
                 delta_gateway;
-                delta_drain 1s;
+                delta_user ben;
                 delta_subscribe guild:42;
                 delta_subscribe window:1;
                 delta_subscribe room:* from=rooms;
+            }
+            location = /presence {
+                delta_gateway;
+                delta_jwt;
+                delta_presence;
+                delta_subscribe presence:$delta_user;
             }
             location = /metrics { delta_metrics; }');
 }
@@ -148,7 +156,7 @@ sub emitted {
 # not come out of Redis.
 
 sub examples {
-    my $ws = open_gateway();
+    my ($ws, $other) = (open_gateway(), open_gateway());
 
     for my $type (sort keys %events) {
         my $own = "@{ $events{$type}{scope} }" eq 'session';
@@ -170,13 +178,13 @@ sub examples {
                               d => $events{$type}{example} } ],
                   "$type: the example arrives as it is");
         is(emitted($type) - $count, $type eq 'message_delete' ? 2 : 1,
-           'and is counted');
+           'and is counted, once for both');
     }
 
     is(dropped('reserved'),
        scalar grep({ "@{ $_->{scope} }" eq 'session' } values %events),
        'what only the gateway says is dropped');
-    $ws->disconnect;
+    $_->disconnect for $ws, $other;
 }
 
 
@@ -435,6 +443,46 @@ sub own_words {
     is_deeply([ verdicts(@lines) ], [ ('ok') x @lines ],
               'all of it as the contract says') or diag(@lines);
     $ws->disconnect;
+}
+
+
+# So is what a session with presence hears, from its first word to its last.
+
+sub words_of_presence {
+    my ($conf) = @_;
+
+    my $ws = $t->ws('/presence', token => $t->token('eva'));
+    my ($token, @lines);
+
+    my $until = sub {
+        my ($type) = @_;
+
+        return $ws->read_until(sub {
+            push @lines, json_encode({ t => $_[0]{t}, d => $_[0]{d} });
+            $_[0]{t} eq $type;
+        }) || fail("$type does not come");
+    };
+
+    $token = $until->('ready')->{d}{resume_token};
+    $until->('presence_sync');
+    $ws->send_json({ t => 'status',
+                     d => { status => 'busy', project => 'x' } });
+    $until->('presence_update');
+    $ws->send_json({ t => 'auth', d => { token => $t->token('eva') } });
+    $until->('authenticated');
+    $ws->disconnect;
+
+    $ws = $t->ws("/presence?resume=$token", token => $t->token('eva'));
+    $until->('resumed');
+    $until->('presence_sync');
+    $t->reload($conf);
+    $until->('reconnect');
+    $ws->disconnect;
+    ok(wait_for(sub { 1 == $t->workers }), 'nginx reloads');
+
+    cmp_ok(scalar @lines, '>=', 8, 'a session with presence');
+    is_deeply([ verdicts(@lines) ], [ ('ok') x @lines ],
+              'hears nothing that is off the contract') or diag(@lines);
 }
 
 

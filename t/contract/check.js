@@ -17,14 +17,20 @@ for (const line of readFileSync(0, 'utf8').trimEnd().split('\n')) {
         : fault === null ? 'ok' : `${fault.path} ${fault.what}`)
 }
 
-const { events } = JSON.parse(readFileSync('conf/events.json', 'utf8'))
+const without = ({ ...d }, name) => (delete d[name], d)
 
-for (const [t, { example }] of Object.entries(events)) {
+const { events, $defs } = JSON.parse(readFileSync('conf/events.json', 'utf8'))
+
+for (const [t, { d, example }] of Object.entries(events)) {
     const newer = { ...example, not_yet_known: { ip: 1 } }
+    const { required = [] } = d.$ref ? $defs[d.$ref.slice(8)] : d
+    const least = Object.fromEntries(required.map(n => [n, example[n]]))
 
     console.log(validate({ t, d: newer }) && isEvent(t, example)
         && check(t, newer, { strict: true }) !== null
         && !validate({ t, d: null }) && types.includes(t)
+        && validate({ t, d: least })
+        && required.every(n => !validate({ t, d: without(newer, n) }))
         ? `tolerant ${t}` : `not tolerant ${t}`)
 }
 
