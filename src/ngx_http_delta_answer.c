@@ -34,14 +34,16 @@ ngx_http_delta_answer_ask(ngx_http_request_t *r, ngx_str_t *uri,
 {
     ngx_http_request_t          *sr;
     ngx_http_delta_ctx_t        *ctx;
+    ngx_http_request_body_t     *body;
     ngx_http_delta_answer_t     *answer;
     ngx_http_post_subrequest_t  *ps;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_delta_module);
     answer = ngx_pcalloc(r->pool, sizeof(ngx_http_delta_answer_t));
     ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
+    body = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
 
-    if (answer == NULL || ps == NULL) {
+    if (answer == NULL || ps == NULL || body == NULL) {
         return NULL;
     }
 
@@ -56,10 +58,7 @@ ngx_http_delta_answer_ask(ngx_http_request_t *r, ngx_str_t *uri,
 
     /* a body that the client has sent is none of the application's */
 
-    sr->request_body = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
-    if (sr->request_body == NULL) {
-        return NULL;
-    }
+    sr->request_body = body;
 
     answer->request = sr;
     answer->max = max;

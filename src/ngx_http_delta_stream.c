@@ -465,7 +465,9 @@ ngx_http_delta_stream_backfilled(ngx_http_request_t *r, void *data,
     ngx_http_delta_answer_t  *answer;
     ngx_http_delta_stream_t  *stream = data;
 
-    if (stream->status) {
+    if (stream->status || r->connection->error
+        || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST)
+    {
         return rc;
     }
 

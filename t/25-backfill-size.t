@@ -71,6 +71,7 @@ by_http1();
 one_connection();
 by_http2();
 one_connection_http2();
+gone();
 
 kill 'TERM', $child;
 waitpid $child, 0;
@@ -180,6 +181,22 @@ sub one_connection_http2 {
 }
 
 
+# A client that goes while the backend is asked is nobody's fault.
+
+sub gone {
+    my $fh = IO::Socket::INET->new('127.0.0.1:' . $t->port) or die $!;
+
+    print $fh "GET /api/stream?spaceId=gone-$small HTTP/1.1\r\nHost: a\r\n",
+        "Accept: text/event-stream\r\n\r\n";
+    ok(wait_for(sub { $t->redis('GET', 'asked') }), 'the backend is asked');
+    close $fh;
+
+    ok(wait_for(sub { $t->redis('GET', 'left') }), 'the client has gone');
+    is($t->http(GET => '/ok')->status, 200, 'others are served');
+    unlike($t->log, qr/space:gone-\d+" was answered/, 'no error is logged');
+}
+
+
 # What curl says until that, or until it ends.
 
 sub curl {
@@ -236,6 +253,13 @@ sub backend {
                                                  updated => [],
                                                  deleted => [] } })
             if $how eq 'publish';
+
+        if ($how eq 'gone') {
+            $t->redis('SET', 'asked', 1);
+            sysread $fh, $head, 1;
+            $t->redis('SET', 'left', 1);
+            next;
+        }
 
         my $body = answer($size);
         my $part = substr $body, 0, $size / 2;
