@@ -10,7 +10,7 @@
 #include "core/delta_name.h"
 
 
-#define NGX_HTTP_DELTA_SWEEP_LIMIT  "100"
+#define NGX_HTTP_DELTA_SWEEP_LIMIT  100         /* users */
 #define NGX_HTTP_DELTA_SWEEP_HOLD   "10000"     /* ms */
 
 
@@ -39,7 +39,7 @@ ngx_http_delta_sweep_start(ngx_http_delta_hub_t *hub)
 void
 ngx_http_delta_sweep(ngx_http_delta_hub_t *hub)
 {
-    u_char     key[NGX_HTTP_DELTA_SWEEP_KEY];
+    u_char     key[NGX_HTTP_DELTA_SWEEP_KEY], limit[NGX_INT_T_LEN];
     ngx_str_t  argv[6];
 
     if (hub->sweeping || (ngx_msec_int_t) (ngx_current_msec - hub->sweep) < 0)
@@ -53,7 +53,8 @@ ngx_http_delta_sweep(ngx_http_delta_hub_t *hub)
     ngx_str_set(&argv[1], "delta_leases_claim");
     ngx_str_set(&argv[2], "1");
     argv[3] = ngx_http_delta_sweep_key(hub, "leases", key);
-    ngx_str_set(&argv[4], NGX_HTTP_DELTA_SWEEP_LIMIT);
+    argv[4].data = limit;
+    argv[4].len = ngx_sprintf(limit, "%d", NGX_HTTP_DELTA_SWEEP_LIMIT) - limit;
     ngx_str_set(&argv[5], NGX_HTTP_DELTA_SWEEP_HOLD);
 
     if (ngx_http_delta_redis_command(&hub->command,
@@ -105,9 +106,13 @@ ngx_http_delta_sweep_claimed(void *data, redisReply *reply)
         }
     }
 
-    if (users->elements) {
-        /* there may be more of them */
+    if (users->elements == NGX_HTTP_DELTA_SWEEP_LIMIT) {
+        /* there may be more of them: a host with many has died */
         hub->sweep = ngx_current_msec;
+
+        if (!ngx_exiting) {
+            ngx_http_delta_sweep(hub);
+        }
     }
 }
 

@@ -94,6 +94,7 @@ ok(wait_for(sub {
 }, 15), 'and their connections are given up');
 
 ninety_seconds();
+crowd();
 done_testing();
 
 
@@ -112,6 +113,37 @@ sub ninety_seconds {
            'row 4.7: offline at most 90 s after the last byte');
     cmp_ok($due - $heard, '>=', 80_000, 'and not much before');
     $fay->close(3000);
+}
+
+
+# A host with many users has died: they are not offline a hundred a second.
+
+sub crowd {
+    my $n = 2000;
+    my $judge = Delta::Redis->new($t->{redis_port});
+
+    $judge->send('PSUBSCRIBE', 'presence:w*');
+    $judge->read;
+
+    for my $i (1 .. $n) {
+        $t->redis('FCALL', 'delta_leases_add', 1, 'delta:leases', "w$i", 3000);
+        $t->redis('FCALL', 'delta_session_open', 2, "delta:{presence:w$i}",
+                  'delta:last_seen', "presence:w$i", "w$i", 1, 2999, 'on', '');
+    }
+
+    my ($first, %gone);
+
+    while (keys %gone < $n) {
+        my $reply = eval { $judge->read(15) } or last;
+        next if $reply->[3] !~ /"offline"/;
+        $gone{ $reply->[2] }++;
+        $first ||= time;
+    }
+
+    is(scalar keys %gone, $n, "row 4.1: $n users of a host that died");
+    is(scalar(grep { $_ > 1 } values %gone), 0, 'each once');
+    cmp_ok(time - $first, '<', 8 * $Delta::SLOW, 'at once');
+    note(sprintf 'the last %.1f s after the first', time - $first);
 }
 
 
