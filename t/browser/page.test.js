@@ -370,6 +370,9 @@ test('row 3.8: profile and picture change before all eyes', async () => {
 test('a friend is asked, accepts, and is let go', async () => {
     const [ada, dan] = await come('ada', 'dan')
     for (const one of [ada, dan]) await one.page.click('[aria-label=Friends]')
+    await ada.page.fill('.ask input', 'nobody')
+    await ada.page.click('.ask button')
+    await ada.toast('There is no user nobody.')
     await ada.page.fill('.ask input', 'dan')
     await ada.page.click('.ask button')
     await dan.sees(dan.page.locator('.rail [data-count="1"]'))
@@ -451,6 +454,54 @@ test('row 3.7: the gear opens client settings, the menu the workspace’s',
     await cleo.workspaceSettings()
     assert.deepEqual(await tabs(cleo), ['Members', 'Bans'])
     await ada.page.selectOption('dialog [data-user=cleo] select', 'member')
+})
+
+// What cannot be read well: the contrast as WCAG reckons it, 4.5 for text, 3
+// for what is bold.
+
+const faint = one => one.page.evaluate(() => {
+    const rgb = color => {
+        const c = document.createElement('canvas').getContext('2d')
+        c.fillStyle = color
+        c.fillRect(0, 0, 1, 1)
+        return [...c.getImageData(0, 0, 1, 1).data]
+    }
+    const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+        .map(v => v > .04045 ? ((v + .055) / 1.055) ** 2.4 : v / 12.92)
+        .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0)
+    const behind = element => {
+        for (; element; element = element.parentElement) {
+            const color = rgb(getComputedStyle(element).backgroundColor)
+            if (color[3] === 255) return color
+        }
+        return [255, 255, 255]
+    }
+    return [...document.querySelectorAll('.frame *')].filter(one =>
+        one.checkVisibility() && [...one.childNodes].some(
+            node => node.nodeType === 3 && node.data.trim()))
+        .map(one => {
+            const { color, fontWeight } = getComputedStyle(one)
+            const [a, b] = [light(rgb(color)), light(behind(one))]
+            return { text: one.textContent, color, least:
+                Number(fontWeight) > 550 ? 3 : 4.5, ratio:
+                (Math.max(a, b) + .05) / (Math.min(a, b) + .05) }
+        }).filter(({ ratio, least }) => ratio < least)
+})
+
+test('by day and by night, all that is written can be read', async () => {
+    for (const colorScheme of ['light', 'dark']) {
+        const ada = await person('ada', { colorScheme })
+        people.push(ada)
+        await ada.channel('general')
+        assert.deepEqual(await faint(ada), [], `${colorScheme}, a channel`)
+        await ada.shot(`desk-${colorScheme}`)
+        await ada.page.click('[aria-label=Friends]')
+        assert.deepEqual(await faint(ada), [], `${colorScheme}, friends`)
+        await ada.page.click('[aria-label=World]')
+        await ada.page.waitForSelector('.view-world[data-status=live]')
+        assert.deepEqual(await faint(ada), [], `${colorScheme}, the world`)
+        await ada.shot(`desk-${colorScheme}-world`)
+    }
 })
 
 test('on a phone, light and dark, nothing is wider than the screen',

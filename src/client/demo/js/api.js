@@ -27,6 +27,11 @@ const wordsFor = status => WORDS[status] ?? (status >= 500
     ? 'The server cannot answer just now.'
     : `The server did not understand that (${status}).`)
 
+// As the backend says it, for people.
+
+const sentence = text => typeof text === 'string' && text
+    && text[0].toUpperCase() + text.slice(1).replace(/[^.!?]$/, '$&.')
+
 export function createApi(token) {
     async function call(method, path, body) {
         const headers = {}
@@ -46,8 +51,8 @@ export function createApi(token) {
         }
         const json = await answer.json().catch(() => ({}))
         if (!answer.ok) {
-            throw new ApiError(answer.status,
-                               json.message ?? wordsFor(answer.status))
+            throw new ApiError(answer.status, sentence(json.error?.message)
+                               || wordsFor(answer.status))
         }
         return { ...json, cursor: answer.headers.get('Delta-Cursor') }
     }

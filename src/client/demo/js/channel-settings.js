@@ -2,7 +2,7 @@
 
 // A channel: made, renamed, opened and closed to roles, deleted.
 
-import { confirmed, dialog, h, toast } from './dom.js'
+import { confirmed, dialog, h, icon, toast } from './dom.js'
 import { rights } from './model.js'
 import { field, form, tabbed } from './tabs.js'
 
@@ -48,7 +48,7 @@ export function channelSettings(app, c) {
                 close()
                 api.deleteChannel(g, c).catch(
                     error => toast(error.message, 'bad'))
-            }) }, 'Delete the channel'))
+            }) }, icon('bin'), 'Delete the channel'))
     }
 
     // One word of the override is set here, the others stay.

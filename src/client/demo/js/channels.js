@@ -2,7 +2,7 @@
 
 // The channels of a workspace, its menu, and one's own line at the bottom.
 
-import { avatarSign, presenceOf, userAvatar } from './avatar.js'
+import { avatarSign, dotOf, presenceOf, userAvatar } from './avatar.js'
 import { channelSettings, newChannel } from './channel-settings.js'
 import { clientSettings } from './client-settings.js'
 import { confirmed, h, icon, iconButton, keyed, menu, text, toast }
@@ -71,7 +71,9 @@ export function channelRail(app) {
                           value: model.status?.project ?? '' }))
         menu(event.currentTarget, [
             ...STATUSES.map(([id, label]) => ({
-                label, act: () => say(id, model.status?.project) })),
+                label, dot: dotOf(id),
+                now: (model.status?.status ?? 'online') === id,
+                act: () => say(id, model.status?.project) })),
             { node: note },
         ])
     }
@@ -104,6 +106,10 @@ export function channelRail(app) {
                         can('manage_channels')], line)
             text(empty, guild ? channels.length ? ''
                 : 'There is no channel here for you yet.'
+                : app.route.kind === 'world'
+                    ? 'Everything that moves here comes ten times a second, '
+                      + 'as what has changed. Point at something to see '
+                      + 'what it is.'
                 : !app.ready ? 'Loading…'
                 : model.stores.guilds.size
                     ? 'Choose a workspace on the left, or add one.'

@@ -12,11 +12,12 @@ const TRANSPORTS = { websocket: 'WebSocket', sse: 'Event stream' }
 export function connectionPill(app) {
     const { client } = app.model
     const state = h('b')
+    const how = h('span', { class: 'more how' })
     const more = h('span', { class: 'more' })
     const element = h('button', {
         type: 'button', class: 'pill', 'aria-label': 'Connection',
         'aria-haspopup': 'menu', onclick: details,
-    }, h('i', { class: 'lamp' }), state, more)
+    }, h('i', { class: 'lamp' }), state, how, more)
 
     client.on('latency', () => update())
     client.on('ready', () => client.ping())
@@ -34,7 +35,8 @@ export function connectionPill(app) {
             'Duplicates dropped': stats.duplicates,
             'Unknown types': stats.unknown_received,
             'Rejected': stats.parse_rejected,
-            'Connected': `${stats.connects} times`,
+            'Connected': stats.connects === 1 ? 'once'
+                : `${stats.connects} times`,
             'Last close': connection.code ?? '–',
         }
         menu(element, [
@@ -51,9 +53,9 @@ export function connectionPill(app) {
         element.dataset.state = now
         element.dataset.transport = transport ?? ''
         text(state, WORDS[now])
-        text(more, now !== 'connected' ? ''
-            : TRANSPORTS[transport] + (transport === 'websocket'
-                && latency !== null ? ` · ${Math.max(1, latency)} ms` : ''))
+        text(how, now === 'connected' ? TRANSPORTS[transport] : '')
+        text(more, now === 'connected' && transport === 'websocket'
+            && latency !== null ? `${Math.max(1, latency)} ms` : '')
         element.title = client.connection.reason ?? ''
     }
 

@@ -128,10 +128,18 @@ export const iconButton = (name, label, onclick, props = {}) =>
     h('button', { type: 'button', class: 'icon-button', title: label,
                   'aria-label': label, onclick, ...props }, icon(name))
 
+// In the top layer, where the browser has it open to us: above a dialog, too.
+
 export function toast(message, kind = '') {
+    const box = document.getElementById('toasts')
     const one = h('div', { class: `toast ${kind}` }, message)
-    document.getElementById('toasts').append(one)
-    setTimeout(() => one.remove(), 5000)
+    box.append(one)
+    box.hidePopover?.()
+    box.showPopover?.()
+    setTimeout(() => {
+        one.remove()
+        if (!box.children.length) box.hidePopover?.()
+    }, 5000)
 }
 
 // A menu below a button; Escape and a click elsewhere close it.
@@ -150,11 +158,13 @@ export function menu(button, entries) {
         if (!list.contains(event.target)) close()
     }
 
-    for (const { label, act, danger, icon: name, node } of entries) {
+    for (const { label, act, danger, icon: name, dot, now, node } of entries) {
         list.append(node ?? h('button', {
             type: 'button', role: 'menuitem', class: danger ? 'danger' : '',
+            'aria-current': now && 'true',
             onclick: () => { close(); act() },
-        }, name && icon(name), label))
+        }, name && icon(name), dot && h('i', { class: `lamp ${dot}` }), label,
+           now && h('span', { class: 'now' }, icon('check'))))
     }
     list.addEventListener('keydown', event => {
         const items = [...list.querySelectorAll('button')]

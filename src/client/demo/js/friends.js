@@ -29,12 +29,16 @@ export function friendsView(app) {
     async function ask(event) {
         event.preventDefault()
         const { user } = event.target.elements
+        if (user.value.trim() === model.user) {
+            return toast('You are your own friend already.', 'warn')
+        }
         try {
             await api.requestFriend(user.value.trim())
             toast('Asked.', 'good')
             user.value = ''
         } catch (error) {
-            toast(error.message, 'bad')
+            toast(error.status === 400 ? 'That is nobody’s name.'
+                : error.message, 'bad')
         }
     }
 

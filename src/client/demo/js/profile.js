@@ -15,12 +15,13 @@ export function followEntry({ model: { api, follows } }, id) {
 
 export function profileCard(app, id) {
     const { model } = app
+    const { follows } = model
     const box = h('div', { class: 'profile-card' })
 
     const fill = () => {
         const user = model.stores.users.get(id) ?? {}
         const presence = presenceOf(model, id)
-        box.replaceChildren(
+        box.replaceChildren(...[
             userAvatar(model, id, 88, true),
             h('h3', {}, nameOf(model, id)),
             h('p', { class: 'quiet' }, `@${id} · `, known(model, id)
@@ -28,8 +29,13 @@ export function profileCard(app, id) {
               presence?.project ? ` · ${presence.project}` : ''),
             user.status_text ? h('p', { class: 'status' }, user.status_text)
                 : '',
+            id !== model.user && h('button', { type: 'button',
+                class: follows.has(id) ? '' : 'solid',
+                onclick: () => followEntry(app, id).act() },
+                follows.has(id) ? 'Unfollow' : 'Follow'),
             h('p', { class: user.bio ? 'bio' : 'bio quiet' },
-              user.bio || 'They have not said anything about themselves.'))
+              user.bio || 'They have not said anything about themselves.'),
+        ].filter(Boolean))
     }
     const off = ['users', 'presence'].map(
         store => model.stores[store].subscribe(fill))

@@ -165,7 +165,8 @@ export function workspaceSettings(app, g, first) {
             h('span', { class: 'chips' }, chips),
             !topmost && can('manage_roles') && position,
             !topmost && can('kick_member') && iconButton('exit', 'Kick',
-                () => attempt(api.kick(g, id))),
+                () => confirmed(`Kick ${nameOf(model, id, g)}?`,
+                    () => attempt(api.kick(g, id)), 'Kick')),
             !topmost && can('ban_member') && iconButton('lock', 'Ban',
                 () => confirmed(`Ban ${nameOf(model, id, g)}?`,
                     () => attempt(api.ban(g, id)), 'Ban')))
@@ -190,8 +191,13 @@ export function workspaceSettings(app, g, first) {
                     h('small', {}, ban.created_at ?? '')),
                     iconButton('bin', 'Lift the ban', () => attempt(
                         api.deleteIpBan(g, ban.ban_id))))))
-            if (!users.children.length) {
-                users.append(h('li', { class: 'quiet' }, 'Nobody is banned.'))
+            for (const [rows, words] of [
+                [users, 'Nobody is banned.'],
+                [addresses, 'No address is banned.'],
+            ]) {
+                if (!rows.children.length) {
+                    rows.append(h('li', { class: 'quiet' }, words))
+                }
             }
         }
         for (const t of ['workspace_member_ban', 'workspace_ip_ban_sync']) {

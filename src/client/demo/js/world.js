@@ -4,31 +4,41 @@
 
 import { createStateSync } from '/client/world/index.js'
 import { h, text } from './dom.js'
+import { drawEntity, drawLabel, drawRing, ground, kinds, lookOf }
+    from './world-draw.js'
 
 const SIZE = 1000
 const TICK_MS = 100
-const STYLES = {
-    npc: ['--npc', 5], tree: ['--tree', 9], stone: ['--stone', 7],
-    berries: ['--berries', 6], house: ['--house', 13], mill: ['--mill', 13],
-    sack: ['--sack', 5],
-}
+const FRAME_MS = 30
+const SMALLEST = .65            // so that things can be told apart on a phone
+const NEAR = 30                 // to the pointer
+const still = matchMedia('(prefers-reduced-motion: reduce)')
+
+const FACTS = ['state', 'tick', 'visible', 'checksum', 'gaps', 'repaired',
+               'diverged', 'loads']
+const WORDS = { failed: 'not to be had: load the page again' }
 
 export function worldView(app) {
     const canvas = h('canvas', { class: 'world', role: 'img',
                                  'aria-label': 'A map of the world' })
-    const facts = h('p', { class: 'facts' })
-    const hint = h('output', { class: 'facts' })
+    const facts = Object.fromEntries(FACTS.map(
+        name => [name, h('dd', {}, '–')]))
+    const hint = h('output', { class: 'hint' })
     const legend = h('ul', { class: 'legend' })
     const element = h('section', { class: 'view view-world' },
-        h('div', { class: 'world-box' }, canvas), legend, facts, hint)
+        h('div', { class: 'world-box' }, canvas), legend,
+        h('dl', { class: 'facts' }, FACTS.map(name => h('div', {},
+            h('dt', {}, name), facts[name]))), hint)
     let sync = null
     let from = new Map()                // id => where it was a tick ago
     let last = new Map()                // id => where it is
     let at = 0
     let pointer = null
     let frame
+    let drawn = 0
+    let land = null
 
-    for (const kind of Object.keys(STYLES)) {
+    for (const kind of kinds) {
         legend.append(h('li', { 'data-kind': kind }, h('i'), kind))
     }
     canvas.addEventListener('pointermove', ({ offsetX: x, offsetY: y }) => {
@@ -76,61 +86,69 @@ export function worldView(app) {
         element.dataset.status = status
         element.dataset.tick = tick ?? ''
         element.dataset.checksum = sync.checksum ?? ''
-        text(facts, `${status} · tick ${tick ?? '–'} · ${entities.size} `
-             + `visible · checksum ${sync.checksum ?? '–'} · gaps `
-             + `${stats.gaps}, repaired ticks ${stats.repaired}, divergences `
-             + `${stats.diverged}, loads ${stats.loads}`)
+        for (const [name, value] of Object.entries({
+            state: WORDS[status] ?? status, tick: tick ?? '–',
+            visible: entities.size, checksum: sync.checksum ?? '–',
+            gaps: stats.gaps, repaired: stats.repaired,
+            diverged: stats.diverged, loads: stats.loads,
+        })) text(facts[name], String(value))
     }
 
     function draw(now) {
         if (!sync) return
         frame = requestAnimationFrame(draw)
-        const ratio = devicePixelRatio || 1
-        const width = canvas.clientWidth * ratio
-        if (canvas.width !== Math.round(width)) {
-            canvas.width = canvas.height = Math.round(width)
-        }
-        const c = canvas.getContext('2d')
-        const style = getComputedStyle(canvas)
-        const scale = canvas.width / SIZE
-        const part = Math.min(1, (now - at) / TICK_MS)
-        let nearest = null
+        if (now - drawn < FRAME_MS) return
+        drawn = now
 
-        c.clearRect(0, 0, canvas.width, canvas.height)
-        c.strokeStyle = style.getPropertyValue('--line')
-        c.globalAlpha = .5
-        c.beginPath()
-        for (let n = 100; n < SIZE; n += 100) {
-            c.moveTo(n * scale, 0)
-            c.lineTo(n * scale, canvas.height)
-            c.moveTo(0, n * scale)
-            c.lineTo(canvas.width, n * scale)
+        const ratio = devicePixelRatio || 1
+        const size = Math.round(canvas.clientWidth * ratio)
+        const look = lookOf(canvas)
+        if (canvas.width !== size) canvas.width = canvas.height = size
+        if (land?.width !== size || land.color !== look.land) {
+            land = Object.assign(ground(size, look), { color: look.land })
         }
-        c.stroke()
-        c.globalAlpha = 1
-        for (const { id, type, position } of sync.entities.values()) {
-            const [color, r] = STYLES[type] ?? ['--npc', 3]
-            const before = from.get(id) ?? position
-            const x = before.x + (position.x - before.x) * part
-            const y = before.y + (position.y - before.y) * part
-            c.fillStyle = style.getPropertyValue(color)
-            c.beginPath()
-            if (type === 'house' || type === 'mill') {
-                c.roundRect((x - r) * scale, (y - r) * scale, 2 * r * scale,
-                            2 * r * scale, 4 * scale)
-            } else {
-                c.arc(x * scale, y * scale, r * scale * 1.2, 0, 7)
-            }
-            c.fill()
-            if (!pointer) continue
-            const away = Math.hypot(x - pointer.x, y - pointer.y)
-            if (away < 25 && !(nearest?.away < away)) {
-                nearest = { away, id, type, x, y }
-            }
+
+        const c = canvas.getContext('2d')
+        const scale = size / SIZE
+        const zoom = Math.max(scale * 1.3, SMALLEST * ratio)
+        const part = Math.min(1, (now - at) / TICK_MS)
+        const seen = [...sync.entities.values()].map(one => between(one, part))
+            .sort((a, b) => a.y - b.y)
+        const near = pointer && nearest(seen)
+
+        c.drawImage(land, 0, 0)
+        for (const { id, type, x, y, moves } of seen) {
+            c.save()
+            c.translate(x * scale, y * scale)
+            c.scale(zoom, zoom)
+            if (near?.id === id) drawRing(c, type, look)
+            drawEntity(c, type, look, {
+                turn: still.matches ? .4 : now / 1500 % 7,
+                step: moves && !still.matches ? now / 90 : 0 })
+            c.restore()
         }
-        text(hint, nearest ? `${nearest.type} ${nearest.id} at `
-             + `${nearest.x.toFixed(1)}, ${nearest.y.toFixed(1)}` : '')
+        if (near) {
+            drawLabel(c, `${near.type} ${near.id}`, near.x * scale,
+                      near.y * scale - 42 * zoom, size, look, ratio)
+        }
+        text(hint, near ? `${near.type} ${near.id} at ${near.x.toFixed(1)}, ${
+            near.y.toFixed(1)}` : '')
     }
+
+    function between({ id, type, position }, part) {
+        const { x, y } = from.get(id) ?? position
+        return { id, type, moves: from.has(id),
+                 x: x + (position.x - x) * part,
+                 y: y + (position.y - y) * part }
+    }
+
+    // Their middles are above their feet.
+
+    const nearest = seen => seen
+        .map(one => ({ ...one, away: Math.hypot(one.x - pointer.x,
+                                                one.y - 12 - pointer.y) }))
+        .filter(one => one.away < NEAR)
+        .sort((a, b) => a.away - b.away)[0]
 
     return {
         element,
