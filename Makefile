@@ -55,8 +55,9 @@ RUN_DEPS   := $(BUILD_DEPS) redis-server libmicrohttpd-dev libsqlite3-dev \
 TEST_DEPS  := $(RUN_DEPS) openssl sqlite3 libprotocol-websocket-perl \
               libcrypt-jwt-perl libio-socket-ssl-perl libnginx-mod-nchan \
               nodejs esbuild python3-redis node-redis php-cli php-redis \
-              ruby-redis iproute2 iptables node-react node-react-test-renderer \
-              chromium fonts-noto-color-emoji npm
+              ruby-redis iproute2 iptables node-react \
+              node-react-test-renderer node-typescript chromium \
+              fonts-noto-color-emoji npm
 CLIENT_DEPS := esbuild
 FUZZ_DEPS  := gcc make libc6-dev clang libclang-rt-dev libjansson-dev \
               libssl-dev libhiredis-dev perl

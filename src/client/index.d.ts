@@ -1,5 +1,7 @@
 // Copyright (C) Delta contributors
 
+import type { ContractEvents } from './contract/index.js'
+
 export type State = 'connecting' | 'connected' | 'disconnected'
 
 export interface Connection {
@@ -61,18 +63,8 @@ export interface ClientEvents {
     'lost-connection': ['lost' | 'restored' | 'failed']
 }
 
-/** Payloads by type; augment it with those of your backend. */
-export interface EventTypes {
-    patch: {
-        entity_type: 'user' | 'guild' | 'member'
-        entity_id: string
-        guild_id?: string
-        user_id?: string
-        diff: Record<string, unknown>
-    }
-    presence_sync: { presence: { id: string, s: string, p?: string }[] }
-    presence_update: { id: string, s: string, p?: string }
-}
+/** Payloads by type: the contract's; augment it with others of your backend. */
+export interface EventTypes extends ContractEvents {}
 
 type Payload<T> = T extends keyof EventTypes ? EventTypes[T] : any
 type Arguments<T> = T extends keyof ClientEvents ? ClientEvents[T]

@@ -396,8 +396,16 @@ test('waking up probes a connection, and ends a wait', async () => {
     const w = world()
     const socket = await w.up()
     await w.clock.pass(2000)
+    fire(w.window, 'offline')
+    assert.equal(socket.commands('heartbeat').length, 1)
+    socket.say({ v: 1, t: 'heartbeat_ack', d: {} })
+    await w.clock.pass(2000)
+    w.document.visibilityState = 'hidden'
     fire(w.document, 'visibilitychange')
     assert.equal(socket.commands('heartbeat').length, 1)
+    w.document.visibilityState = 'visible'
+    fire(w.document, 'visibilitychange')
+    assert.equal(socket.commands('heartbeat').length, 2)
     await w.clock.pass(5000)
     assert.ok(socket.closed, 'no answer')
 
@@ -448,6 +456,25 @@ test('close logs out, and leaves nothing behind', async () => {
     w.client.connect()
     await w.clock.pass(0)
     assert.equal(w.network.socket.url, 'ws://gate.test/gateway')
+})
+
+test('debug tells what happens, to whom it is given', async t => {
+    const lines = []
+    const w = world({ token: 'secret', debug: (...line) => lines.push(line) })
+    await w.up()
+    w.network.socket.say('{')
+    w.network.socket.end(4003, 'why')
+    const told = lines.map(([name]) => name)
+    for (const name of ['state', 'attempt', 'message', 'rejected', 'closed']) {
+        assert.ok(told.includes(name), name)
+    }
+    assert.doesNotMatch(JSON.stringify(lines), /secret/)
+
+    t.mock.method(console, 'debug', () => {})
+    await world().up()
+    assert.equal(console.debug.mock.callCount(), 0)
+    await world({ debug: true }).up()
+    assert.ok(console.debug.mock.callCount() > 2)
 })
 
 test('MessagePack is offered where it can be read', async () => {

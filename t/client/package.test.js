@@ -4,6 +4,8 @@
 // to, and its hooks in a React of the system.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink }
     from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -58,6 +60,18 @@ test('nothing is missing in it, and nothing is needed beside it', async () => {
         './msgpack': ['decode'],
         './contract': ['check', 'isEvent', 'types', 'validate'],
     })
+})
+
+test('its types, to TypeScript', async t => {
+    const tsc = join(SYSTEM, 'typescript/lib/tsc.js')
+    if (!existsSync(tsc)) return t.skip('package node-typescript is needed')
+    await cp(fileURLToPath(new URL('lib/types.ts', import.meta.url)),
+             join(top, 'types.mts'))
+    const { status, stdout } = spawnSync(process.execPath, [
+        tsc, '--strict', '--noEmit', '--target', 'es2022',
+        '--module', 'nodenext', join(top, 'types.mts')])
+    assert.equal(String(stdout), '')
+    assert.equal(status, 0)
 })
 
 test('its hooks in React: what changes is rendered, and only that',

@@ -3,6 +3,7 @@
 // What events do to the stores, and what the hooks of React see of it.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { createHooks } from '../../src/client/react/hooks.js'
@@ -83,6 +84,42 @@ test('row 0.3: patch a user, a guild, a member, one unknown', async () => {
     say('patch', { entity_type: 'world', entity_id: '1', diff: {} })
     s.patchMember('1/ada', null)
     assert.equal(s.members.size, 0)
+})
+
+test('each event of the contract changes what it is about', async t => {
+    t.mock.method(console, 'error', () => {})
+    const { events } = JSON.parse(readFileSync(new URL(
+        '../../conf/events.json', import.meta.url)))
+    const others = ['ready', 'resumed', 'subscribed', 'unsubscribed',
+        'heartbeat_ack', 'authenticated', 'error', 'reconnect', 'resync',
+        'space_delta', 'snapshot']          // not of stores
+    const removes = /_(?:delete|remove|ban)$/
+
+    for (const [type, { example }] of Object.entries(events)) {
+        if (others.includes(type)) continue
+        const { s, say } = await stores()
+        const all = ['users', 'guilds', 'members', 'channels', 'messages',
+                     'presence', 'friends']
+        const now = () => JSON.stringify(all.map(name => s[name].all()))
+
+        // what it may be about, for what takes away
+        if (removes.test(type)) {
+            s.members.set(`${example.guild_id}/${example.user_id}`, {})
+            s.channels.set(example.channel_id, {})
+            s.messages.set(example.message_id, {
+                attachments: { [example.attachment_id]: {} } })
+            s.friends.set(example.user_id, {})
+            s.guilds.set(example.guild_id, {
+                id: example.guild_id, roles: { [example.role_id]: {} } })
+        }
+        const before = now()
+        say(type, example)
+        assert.notEqual(now(), before, type)
+        const once = now()
+        say(type, example)
+        assert.equal(now(), once, `${type}, twice`)
+    }
+    assert.equal(console.error.mock.callCount(), 0)
 })
 
 test('messages: created, edited, reacted to, deleted', async () => {
