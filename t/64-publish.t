@@ -156,7 +156,9 @@ sub good {
     is(post(event('channel:7', 'of_later', { a => 1 }))->status, 200,
        'unknown=pass holds here, too');
     is(scalar before(), 1, 'it arrives');
-    is(metric('delta_published_total'), 1 + 9 + 1 + 2 + 6 + 2,
+    is(post(event($_, 'resync', {}))->status, 200, "resync on $_")
+        for qw(guild:42 user:ben:inbox);
+    is(metric('delta_published_total'), 1 + 9 + 1 + 2 + 6 + 2 + 2,
        'all are counted');
 }
 

@@ -213,7 +213,7 @@ sub finish {
     my $dir = $self->{t}->dir;
     my $contract = $json->decode(slurp("$Delta::TOP/conf/events.json"));
     my %privileged = map { $_ => 1 } @{ $contract->{privileged} };
-    my (@bad, %types);
+    my (@bad, @astray, %types);
 
     for my $event (@{ $self->{all} }) {
         my $text = $json->encode($event);
@@ -221,8 +221,15 @@ sub finish {
         push @bad, $text if grep { $privileged{$_} } names($event);
         push @bad, $text if grep { index($text, $_) >= 0 } @secrets;
         $types{ $event->{t} }++;
+
+        my $channels = $contract->{events}{ $event->{t} }{channels} || [];
+        push @astray, "$event->{t} on $event->{c}"
+            if defined $event->{c} && $event->{t} ne 'mark'
+               && !grep { $event->{c} =~ $_ }
+                  map { s/\{\w+\}/[^:]+/gr =~ s/.*/^$&\$/r } @$channels;
     }
 
+    is("@astray", '', 'each event is on a channel that the contract has');
     is(join("\n", @bad), '', 'no privileged field is in any event');
     cmp_ok(scalar @{ $self->{all} }, '>', 5,
            @{ $self->{all} } . ' events of ' . keys(%types) . ' types');
