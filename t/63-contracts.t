@@ -45,6 +45,7 @@ rules();
 
 reload(gateway(''));
 without();
+a_minute();
 
 done_testing;
 
@@ -552,6 +553,50 @@ sub without {
        'without a contract whatever is an event passes');
     is(emitted('message_create'), -1, 'and types are not counted');
     $ws->disconnect;
+}
+
+
+# The clocks of nginx go on by a minute, as if it had passed.
+
+sub a_minute {
+    SKIP: {
+        skip 'the sanitizers are preloaded already', 2 if $Delta::ASAN;
+
+        my $lib = $t->file('clock.so');
+        my $clock = $t->file(clock => pack 'q', 0);
+
+        is(system($ENV{CC} || 'cc', '-shared', '-fPIC', '-o', $lib,
+                  "$Delta::TOP/t/lib/clock.c"), 0, 't/lib/clock.c builds');
+
+        $t->allow(qr/delta: .*link to Redis .* is down/);
+        $t->stop_nginx;
+
+        {
+            local @ENV{qw(LD_PRELOAD DELTA_CLOCK DELTA_CLOCK_ALL)}
+                = ($lib, $clock, 1);
+            $t->start_nginx(gateway('events.json'));
+        }
+
+        my @told;
+
+        for my $ms (0, 1000, 61000) {
+            open my $fh, '+<:raw', $clock or die "$clock: $!";
+            syswrite $fh, pack 'q', $ms;
+            close $fh;
+
+            my $ws;
+            wait_for(sub { $ws = $t->ws('/gateway');
+                           $ws->status == 101 && $ws->read_json });
+            my $before = () = $t->log =~ /dropped an event "friend_remove"/g;
+            publish('friend_remove', { no => 1 }) for 1, 2;
+            mark($ws);
+            my $after = () = $t->log =~ /dropped an event "friend_remove"/g;
+            push @told, $after - $before;
+            $ws->disconnect;
+        }
+
+        is("@told", '1 0 1', 'row 3.6: told once, and again after a minute');
+    }
 }
 
 
