@@ -47,6 +47,7 @@ typedef struct ngx_http_delta_lease_s    ngx_http_delta_lease_t;
 
 struct redisReply;
 struct redisReader;
+struct redisReplyObjectFunctions;
 
 
 /* Configuration: written while nginx.conf is read, never afterwards. */
@@ -238,6 +239,7 @@ struct ngx_http_delta_link_s {
     ngx_log_t                    log;       /* of the socket: alerts only */
     ngx_resolver_ctx_t          *resolving;
     struct redisReader          *reader;
+    struct redisReplyObjectFunctions  *functions;   /* of the reader */
 
     u_char                      *out;       /* unsent bytes: pos .. last */
     size_t                       out_pos;

@@ -216,7 +216,7 @@ ngx_http_delta_epoch_link_down(ngx_http_delta_hub_t *hub)
 static void
 ngx_http_delta_epoch_info(void *data, redisReply *reply)
 {
-    off_t                  usec;
+    off_t                  usec, passed;
     ngx_int_t              seconds;
     ngx_str_t              id, aof, memory, policy, up, now;
     ngx_http_delta_hub_t  *hub = data;
@@ -281,9 +281,10 @@ ngx_http_delta_epoch_info(void *data, redisReply *reply)
 
         seconds = ngx_atoi(up.data, up.len);
 
+        passed = usec / 1000 + 1000 - (off_t) hub->lost;
+
         hub->young = hub->lost && usec && seconds != NGX_ERROR
-                     && usec / 1000 + 1000
-                        >= (off_t) hub->lost + 1000 * (off_t) seconds;
+                     && passed >= 0 && seconds <= passed / 1000;
 
         ngx_http_delta_epoch_ask(hub);
     }

@@ -15,6 +15,13 @@
 #define NGX_HTTP_DELTA_REMIND       60000   /* ms, of a trouble that lasts */
 
 
+#if (HIREDIS_MAJOR > 0)
+typedef size_t  ngx_http_delta_elements_t;
+#else
+typedef int     ngx_http_delta_elements_t;
+#endif
+
+
 static void ngx_http_delta_link_connect(ngx_http_delta_link_t *link);
 static ngx_int_t ngx_http_delta_link_resolve(ngx_http_delta_link_t *link);
 static void ngx_http_delta_link_resolved(ngx_resolver_ctx_t *ctx);
@@ -25,6 +32,9 @@ static int ngx_libc_cdecl ngx_http_delta_link_order(const void *one,
 static void ngx_http_delta_link_choose(ngx_http_delta_link_t *link,
     ngx_addr_t *addrs, ngx_uint_t n);
 static void ngx_http_delta_link_dial(ngx_http_delta_link_t *link);
+static ngx_int_t ngx_http_delta_link_reader(ngx_http_delta_link_t *link);
+static void *ngx_http_delta_link_array(const redisReadTask *task,
+    ngx_http_delta_elements_t n);
 static ngx_int_t ngx_http_delta_link_connected(ngx_http_delta_link_t *link);
 static void ngx_http_delta_link_write_handler(ngx_event_t *wev);
 static void ngx_http_delta_link_flush_handler(ngx_event_t *ev);
@@ -67,6 +77,11 @@ ngx_http_delta_link_close(ngx_http_delta_link_t *link)
         ngx_free(link->out);
         link->out = NULL;
         link->out_size = 0;
+    }
+
+    if (link->functions) {
+        ngx_free(link->functions);
+        link->functions = NULL;
     }
 }
 
@@ -298,8 +313,7 @@ ngx_http_delta_link_dial(ngx_http_delta_link_t *link)
     c->read->handler = ngx_http_delta_link_read_handler;
     c->write->handler = ngx_http_delta_link_write_handler;
 
-    link->reader = redisReaderCreate();
-    if (link->reader == NULL) {
+    if (ngx_http_delta_link_reader(link) != NGX_OK) {
         ngx_http_delta_link_lost(link, 0, "no memory");
         return;
     }
@@ -311,6 +325,46 @@ ngx_http_delta_link_dial(ngx_http_delta_link_t *link)
     }
 
     (void) ngx_http_delta_link_connected(link);
+}
+
+
+/* hiredis's own, but for one function that hands on to that of hiredis. */
+
+static ngx_int_t
+ngx_http_delta_link_reader(ngx_http_delta_link_t *link)
+{
+    if (link->functions == NULL) {
+        link->functions = ngx_alloc(sizeof(redisReplyObjectFunctions),
+                                    link->hub->worker->log);
+        if (link->functions == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    link->reader = redisReaderCreate();
+    if (link->reader == NULL) {
+        return NGX_ERROR;
+    }
+
+    *link->functions = *link->reader->fn;
+    link->functions->createArray = ngx_http_delta_link_array;
+
+    link->reader->privdata = link->reader->fn;
+    link->reader->fn = link->functions;
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_delta_link_array(const redisReadTask *task,
+    ngx_http_delta_elements_t n)
+{
+    redisReplyObjectFunctions  *own;
+
+    own = task->privdata;
+
+    return n > NGX_HTTP_DELTA_MAX_ELEMENTS ? NULL : own->createArray(task, n);
 }
 
 

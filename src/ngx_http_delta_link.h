@@ -22,6 +22,9 @@
 #define NGX_HTTP_DELTA_MAX_OUT    (64 * 1024 * 1024)
 #define NGX_HTTP_DELTA_MAX_REPLY  (16 * 1024 * 1024)
 
+/* Elements of an array in it: memory is taken for as many as are announced. */
+#define NGX_HTTP_DELTA_MAX_ELEMENTS  (NGX_HTTP_DELTA_MAX_REPLY / 16)
+
 
 /* hub, pubsub and the functions are set; it reconnects until closed. */
 void ngx_http_delta_link_open(ngx_http_delta_link_t *link);

@@ -194,7 +194,9 @@ ngx_http_delta_log_entries(ngx_http_delta_reading_t *reading,
 {
     size_t            i;
     delta_str_t       json;
-    delta_position_t  id, previous;
+    delta_position_t  id, previous, begin;
+
+    begin = reading->next;
 
     for (i = 0; i < entries->elements; i++) {
 
@@ -226,7 +228,18 @@ ngx_http_delta_log_entries(ngx_http_delta_reading_t *reading,
         }
     }
 
-    return entries->elements == NGX_HTTP_DELTA_LOG_PAGE ? NGX_AGAIN : NGX_OK;
+    if (entries->elements != NGX_HTTP_DELTA_LOG_PAGE) {
+        return NGX_OK;
+    }
+
+    /* a page of nothing that we know: the next one would be the same */
+
+    if (delta_position_compare(begin, reading->next) == 0) {
+        reading->reader->gap(reading->data);
+        return NGX_DONE;
+    }
+
+    return NGX_AGAIN;
 }
 
 

@@ -332,8 +332,12 @@ ngx_http_delta_membership_answer(ngx_http_delta_question_t *question,
         return;
     }
 
-    if (reply->type == REDIS_REPLY_ARRAY && question->name.len == 0) {
-        ngx_http_delta_membership_members(s, question->rule, reply);
+    if (question->name.len == 0) {
+
+        if (reply->type == REDIS_REPLY_ARRAY) {
+            ngx_http_delta_membership_members(s, question->rule, reply);
+        }
+
         return;
     }
 

@@ -322,12 +322,20 @@ ngx_http_delta_redis_push(ngx_http_delta_link_t *link, redisReply *reply)
      && ngx_strncmp(part[0].data, text, sizeof(text) - 1) == 0)
 
     if (reply->elements == 3 && kind("message")) {
-        hub->message(hub, &part[1], &part[2]);
+
+        if (part[1].data && part[2].data) {
+            hub->message(hub, &part[1], &part[2]);
+        }
+
         return NGX_OK;
     }
 
     if (reply->elements == 3 && kind("subscribe")) {
-        hub->subscribed(hub, &part[1]);
+
+        if (part[1].data) {
+            hub->subscribed(hub, &part[1]);
+        }
+
         return NGX_OK;
     }
 

@@ -255,11 +255,14 @@ static void
 ngx_http_delta_repair_hold(ngx_http_delta_repair_t *repair,
     ngx_str_t *payload)
 {
+    size_t                  max;
     ngx_http_delta_held_t  *held;
 
     held = NULL;
+    max = repair->channel->hub->worker->conf->max_event
+          + 2 * (DELTA_POSITION_LEN + 1);
 
-    if (repair->nheld < NGX_HTTP_DELTA_HELD) {
+    if (repair->nheld < NGX_HTTP_DELTA_HELD && payload->len <= max) {
         held = ngx_alloc(offsetof(ngx_http_delta_held_t, data) + payload->len,
                          repair->channel->hub->worker->log);
     }

@@ -20,6 +20,7 @@
 
 #define NGX_HTTP_DELTA_STREAM_TOLD  60000   /* ms, see stream_sift */
 #define NGX_HTTP_DELTA_STREAM_SEQ   999999  /* the last of a timestamp */
+#define NGX_HTTP_DELTA_STREAM_TIME  253402300799    /* s: the year 9999 */
 
 
 /* Lives until Redis has answered, even if the client has gone. */
@@ -313,6 +314,12 @@ ngx_http_delta_stream_take(ngx_http_delta_stream_t *stream, ngx_uint_t n,
     number = ngx_max(number, 0);
 
     if (n == 1) {
+
+        if (number > NGX_HTTP_DELTA_STREAM_TIME) {
+            stream->unread = 1;
+            return;
+        }
+
         stream->now = number * 1000
                       + ngx_max(ngx_atoi((u_char *) part[1]->str,
                                          part[1]->len), 0) / 1000;

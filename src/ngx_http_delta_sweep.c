@@ -11,6 +11,7 @@
 
 
 #define NGX_HTTP_DELTA_SWEEP_LIMIT  100         /* users */
+#define NGX_HTTP_DELTA_SWEEP_MARK   32          /* bytes of a mark */
 #define NGX_HTTP_DELTA_SWEEP_HOLD   "10000"     /* ms */
 
 
@@ -82,7 +83,9 @@ ngx_http_delta_sweep_claimed(void *data, redisReply *reply)
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
         || reply->element[0]->type != REDIS_REPLY_STRING
-        || reply->element[1]->type != REDIS_REPLY_ARRAY)
+        || reply->element[0]->len > NGX_HTTP_DELTA_SWEEP_MARK
+        || reply->element[1]->type != REDIS_REPLY_ARRAY
+        || reply->element[1]->elements > NGX_HTTP_DELTA_SWEEP_LIMIT)
     {
         ngx_log_error(NGX_LOG_ERR, hub->worker->log, 0,
                       "delta: leases cannot be swept: %*s",

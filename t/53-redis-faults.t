@@ -13,13 +13,13 @@ use Time::HiRes qw(time);
 
 my $t = Delta->new;
 my @fakes = fakes();
-my $begun = time;
 my $relay = free_port();
 
 $t->{redis_port} = free_port();
 $t->{ports}[1] = $relay;
 
 my $fake_pid = start_fake();
+my $began = time;
 
 # each has a Redis of its own: one gateway for each kind of nonsense
 my $nonsense = join "\n", map { <<"END" } 0 .. $#fakes;
@@ -27,6 +27,7 @@ server {
     listen 127.0.0.1:%%PORT_9%%;
     server_name fake$_;
     delta_redis unix:%%DIR%%/fake$_.sock read_timeout=500ms;
+    @{[ { @{ $fakes[$_] }[ 1 .. $#{ $fakes[$_] } ] }->{conf} // '' ]}
     location = /gateway {
         delta_gateway;
         delta_subscribe user:* from=user:\$delta_user:follows;
@@ -36,6 +37,11 @@ server {
     location = /in {
         delta_gateway;
         delta_subscribe space:s1 in=user:\$delta_user:spaces;
+    }
+    location = /stream {
+        delta_gateway sse;
+        delta_envelope space;
+        delta_subscribe space:s1;
     }
 }
 END
@@ -328,7 +334,8 @@ sub fakes {
     my $sub = sub { (SUBSCRIBE => $_[0]) };
     my $members = sub { (SRANDMEMBER => $_[0], SISMEMBER => $_[0]) };
     my $log = sub { (XRANGE => $_[0], FCALL => $_[0], INFO => $_[0]) };
-    my $huge = '9' x 19;
+    my $huge = '9' x 18;
+    my $broken = 0;
 
     return (
         [ 'a web server', raw => "HTTP/1.1 400 Bad Request\r\n\r\n" ],
@@ -338,10 +345,12 @@ sub fakes {
         [ 'one byte', raw => '*', end => 1 ],
         [ 'a negative length', raw => "\$-5\r\n" ],
         [ 'a negative array', raw => "*-7\r\n" ],
-        [ 'a huge string', raw => "\$$huge\r\nx" ],
+        [ 'a huge string', raw => "\$9$huge\r\nx" ],
         [ 'half a gigabyte', raw => "\$536870912\r\nx" ],
-        [ 'a huge array', raw => "*$huge\r\n:1\r\n" ],
+        [ 'a huge array', raw => "*9$huge\r\n:1\r\n" ],
         [ 'a long array', raw => "*1048577\r\n:1\r\n" ],
+        [ 'the longest array', raw => "*2147483647\r\n:1\r\n" ],
+        [ 'the longest in others', raw => "*2\r\n*2\r\n*2147483647\r\n" ],
         [ 'no number', raw => "*x\r\n" ],
         [ 'depth', raw => "*1\r\n" x 5000 ],
         [ 'a line without an end', raw => '+' . 'x' x 90000 ],
@@ -349,6 +358,8 @@ sub fakes {
         [ 'too many replies', raw => "+OK\r\n" x 500 ],
         [ 'messages before a subscription',
           raw => "*3\r\n\$7\r\nmessage\r\n\$1\r\nx\r\n\$1\r\ny\r\n" x 99 ],
+        [ 'messages of nothing before a subscription',
+          raw => "*3\r\n\$7\r\nmessage\r\n\$-1\r\n\$-1\r\n" x 9 ],
         [ 'half a reply', CLIENT => "\$7\r\nabc" ],
         [ 'half a reply and the end', CLIENT => "\$7\r\nabc", end => 1 ],
         [ 'loading', map { $_ => "-LOADING Redis is loading\r\n" }
@@ -375,6 +386,7 @@ sub fakes {
         [ 'something like a message', $sub->(sub { $ack->(@_),
           [ 'message', $_[1] ], [ 'pmessage', '*', $_[1], 'x' ] }) ],
         [ 'members: a number', $members->(\7) ],
+        [ 'members: one', $members->(\1) ],
         [ 'members: text', $members->('1') ],
         [ 'members: null', $members->(undef) ],
         [ 'members: an empty list', $members->([]) ],
@@ -390,6 +402,19 @@ sub fakes {
           [ undef, [] ], [ '2-1', [ 'e' ] ], [ '3-1', [ 'p', 'x', 'e', '{' ] ],
           [ '4-1', [ \1, \2 ] ], [ '5-1', 'x' ], 'x', undef,
           [ '6-1', [ 'p', '5-1', 'e', undef ] ], [ 'x', [ 'e', '{}' ] ] ]) ],
+        [ 'a log of nothing, without an end',
+          FCALL_RO => sub { $_[1] eq 'delta_log' ? [ '1', '0-0',
+                            [ map { [ 'x', [] ] } 1 .. 256 ] ] : \9999 } ],
+        [ 'the last day of all', TIME => [ $huge, $huge ],
+          PING => sub { $broken++ < 4 ? "\$-5\r\n" : "+PONG\r\n" },
+          FCALL => $huge, INFO => "x\nrun_id:"
+          . 'x' x 40 . "\nmaster_replid:" . 'y' x 40 . "\naof_enabled:1\n"
+          . "server_time_usec:1700000000000000\nmaxmemory:0\n"
+          . "uptime_in_seconds:$huge\n" ],
+        [ 'more leases than were asked for', conf => 'delta_resume 2s;
+              delta_presence ttl=2s refresh=1s; delta_heartbeat 1s missed=1;',
+          FCALL => sub { $_[1] ne 'delta_leases_claim' ? '1'
+              : [ 'm' x 400_000, [ map { "u$_" } 1 .. 1000 ] ] } ],
         [ 'a log without an end', $log->([ map { [ '1-1', [ p => '0-0',
           e => '{"t":"x","d":{}}' ] ] } 1 .. 256 ]) ],
     );
@@ -421,21 +446,48 @@ sub hostile {
         }
     }
 
+    my @streams = map {
+        $t->sse('/stream?since=' . ($_ % 2 ? '1.1-1' : '1.1'), %ben,
+                retry => 0, port => $t->{ports}[9], host_header => "fake$_",
+                timeout => 3 * $Delta::SLOW);
+    } 0 .. $#fakes;
+
+    push @{ $codes[$_] }, $streams[$_]->status == 200
+                          ? 101 : $streams[$_]->status for 0 .. $#fakes;
+
     for my $i (0 .. $#fakes) {
         ok(!grep({ !/^(?:101|503|403)$/ } @{ $codes[$i] }),
            "$fakes[$i][0]: a session, or 503") or diag("@{ $codes[$i] }");
-        cmp_ok(connects($i), '<', 60 + 2 * (time - $begun),
+        cmp_ok(connects($i), '<', 40 + 2 * (time - $began),
                'and it is not asked all the time')
             or diag($fakes[$i][0]);
     }
 
     is_deeply([ grep { $fakes[$_][0] =~ /^loading/
-                       && "@{ $codes[$_] }" ne '503 503' } 0 .. $#fakes ],
+                       && "@{ $codes[$_] }" ne '503 503 503' } 0 .. $#fakes ],
               [], 'who is loading is not there yet');
     is_deeply([ grep { -s $t->file("fake$_.loads") } 0 .. $#fakes ],
               [ grep { $fakes[$_][0] =~ /version|errors/ } 0 .. $#fakes ],
               'the library is loaded only where it is missing');
+    is_deeply([ map { $fakes[$_][0] }
+                grep { -s $t->file("fake$_.nameless") } 0 .. $#fakes ], [],
+              'no session has a channel without a name');
+    memory() unless $Delta::ASAN;
     is(heard('user:ben'), '', 'a good Redis beside them is not disturbed');
+}
+
+
+# What is announced takes no memory before it is there.
+
+sub memory {
+    my ($leases) = grep { $fakes[$_][0] =~ /leases/ } 0 .. $#fakes;
+
+    ok(wait_for(sub { -s $t->file("fake$leases.claims") }),
+       'leases are swept');
+
+    open my $fh, '<', "/proc/$worker/status" or die $!;
+    my ($peak) = map { /^VmPeak:\s+(\d+)/ } <$fh>;
+    cmp_ok($peak, '<', 300_000, 'nor does the worker take much memory');
 }
 
 
@@ -520,6 +572,8 @@ sub answer {
     return if defined $fake{raw};
 
     mark($i, 'loads') if "@args" =~ /^FUNCTION LOAD /;
+    mark($i, 'claims') if "@args" =~ /delta_leases_claim/;
+    mark($i, 'nameless') if "@args" eq 'SUBSCRIBE ';
 
     my $reply = exists $fake{ $args[0] } ? $fake{ $args[0] }
                                          : $good{ $args[0] } // "+OK\r\n";
