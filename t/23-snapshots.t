@@ -422,13 +422,22 @@ sub rights {
 
 
 sub bounded_event {
-    $t->start_upstream(qw(--world big --tick 100 --max-event 1024));
+    $t->start_upstream(qw(--world big --max-event 1024));
 
-    ok(wait_for(sub { latest('big') > 3 }), 'ticks that are too large');
+    ok(wait_for(sub { latest('big') > 20 }), 'ticks that are too large');
     is_deeply(events('big')->[2],
               { t => 'resync', d => { reason => 'too_large', tick => 3 } },
               'are to be fetched');
     ok(snapshot(3, 'big'), 'from Redis');
+
+    my ($from, $to) = map { snapshot($_, 'big')->{timestamp} } 1, 20;
+    my $ms = ($to - $from) / 19;
+
+    cmp_ok(abs($ms - 100), '<', 50 * $Delta::SLOW, "a tick takes $ms ms");
+
+    my $state = json_decode($t->redis('GET', 'full_state:big'));
+    is(scalar(grep { $_->{type} eq 'npc' } @{ $state->{entities} }), 100,
+       'of a hundred that move');
 
     $t->stop('upstream');
 }

@@ -19,7 +19,8 @@ my $secret = '"oldValue":{"hunger":1}';
 $t->start_redis;
 
 $t->start_nginx($t->conf(
-    http => 'delta_redis %%REDIS%% read_timeout=1s;', server => <<'END'));
+    http => 'delta_redis %%REDIS%% read_timeout=1s;
+             delta_jwt_key_file jwks.json;', server => <<'END'));
     location = /world/init { delta_snapshot world=default; }
     location = /world/snapshots { delta_snapshot world=default range max=64; }
     location = /events {
@@ -33,6 +34,7 @@ $t->start_nginx($t->conf(
         delta_snapshot world=$arg_world range max=1000;
         delta_origin http://friend.example;
     }
+    location = /guarded/init { delta_jwt; delta_snapshot world=still; }
     location = /full/init { delta_snapshot world=still full; }
     location = /full/snapshots { delta_snapshot world=still range full; }
 END
@@ -128,6 +130,10 @@ sub init_2_3 {
     is(get('/any/init?world=still')->status, 503, 'no state yet: later');
     like(get('/any/init?world=still')->header('retry-after'), qr/^[1-5]$/,
          'with Retry-After');
+
+    is(get('/guarded/init')->status, 401, 'a token is asked for');
+    is(get('/guarded/init', token => $t->token('ben'))->status, 503,
+       'and looked at');
 
     is(get("/any/init?world=$_")->status, 404, "no world \"$_\"")
         for '', 'none', 'a:b', '%2e%2f', 'x' x 129;
