@@ -1,6 +1,7 @@
 // Copyright (C) Delta contributors
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, afterEach, before, test } from 'node:test'
 
 import { counts, end, leave, person, start, until } from './lib/browser.js'
@@ -147,18 +148,41 @@ test('row 3.8: an older page beside a newer one', async () => {
     await ben.seesMessage('For new and old', 0)
 })
 
+// Requests below /api/guilds/g1/channels, as who is logged in there.
+
+const backend = one => (path, method = 'GET', body) => one.page.evaluate(
+    async ([path, method, body]) => {
+        const { token } = JSON.parse(sessionStorage.getItem(
+            'delta demo login'))
+        const file = typeof body === 'string'
+        const answer = await fetch(`/api/guilds/g1/channels${path}`, {
+            method, body: file ? body : body && JSON.stringify(body),
+            headers: { Authorization: `Bearer ${token}`, 'Content-Type':
+                file ? 'text/plain' : 'application/json' } })
+        return answer.status === 204 ? null : answer.json()
+    }, [path, method, body])
+
+test('a file of a message can be had', async () => {
+    const [ada, ben] = await come('ada', 'ben')
+    const api = backend(ada)
+    await ben.channel('general')
+    const { message_id: id } = await api('/c1/messages', 'POST',
+                                         { content: 'With a file' })
+    await api(`/c1/messages/${id}/attachments?filename=plan.txt`, 'POST',
+              'First we make a plan.')
+    const [download] = await Promise.all([
+        ben.page.waitForEvent('download'),
+        ben.message('With a file').locator('.attachment').click()])
+    assert.equal(download.suggestedFilename(), 'plan.txt')
+    assert.equal(await readFile(await download.path(), 'utf8'),
+                 'First we make a plan.')
+    await api(`/c1/messages/${id}`, 'DELETE')
+    await ben.seesMessage('With a file', 0)
+})
+
 test('older messages come as one scrolls up, and nothing jumps', async () => {
     const [ada, ben] = await come('ada', 'ben')
-    const api = (path, method = 'GET', body) => ada.page.evaluate(
-        async ([path, method, body]) => {
-            const { token } = JSON.parse(sessionStorage.getItem(
-                'delta demo login'))
-            const answer = await fetch(`/api/guilds/g1/channels${path}`, {
-                method, body: body && JSON.stringify(body),
-                headers: { Authorization: `Bearer ${token}`,
-                           'Content-Type': 'application/json' } })
-            return answer.status === 204 ? null : answer.json()
-        }, [path, method, body])
+    const api = backend(ada)
     const { channel_id: id } = await api('', 'POST', { name: 'archive' })
     const ids = []
     for (let n = 1; n <= 120; n++) {

@@ -129,7 +129,9 @@ export function createApi(token) {
         picture: async url => {
             const answer = await fetch(url, {
                 headers: { Authorization: `Bearer ${token}` } })
-            if (!answer.ok) throw new ApiError(answer.status, url)
+            if (!answer.ok) {
+                throw new ApiError(answer.status, wordsFor(answer.status))
+            }
             return answer.blob()
         },
         requestFriend: user_id => post('friends/requests', { user_id }),

@@ -18,6 +18,10 @@ const day = new Intl.DateTimeFormat([], { weekday: 'long', day: 'numeric',
                                           month: 'long' })
 const LINK = /(https?:\/\/[^\s<>"]{3,})/
 
+const sizeOf = bytes => bytes < 1000 ? `${bytes} bytes`
+    : bytes < 1e6 ? `${Math.round(bytes / 1000)} kB`
+        : `${(bytes / 1e6).toFixed(1)} MB`
+
 export function messagesView(app) {
     const { model } = app
     const { api, stores } = model
@@ -218,10 +222,15 @@ export function messagesView(app) {
                               { 'data-f': 'bin' }))
     }
 
+    // A link could not send the token.
+
+    const save = one => model.picture(one.url).then(
+        href => h('a', { href, download: one.filename }).click(), tell)
+
     const attachments = m => Object.values(m.attachments ?? {}).map(one =>
-        h('div', { class: 'attachment' }, one.url
-            ? h('a', { href: one.url, rel: 'noreferrer' }, one.filename)
-            : one.filename, h('small', {}, ` ${one.size} bytes`)))
+        h('button', { type: 'button', class: 'attachment', disabled: !one.url,
+                      'data-f': one.attachment_id, onclick: () => save(one) },
+          icon('file'), one.filename, h('small', {}, sizeOf(one.size))))
 
     function line({ m, before }) {
         const at = new Date(m.created_at ?? Date.now())
