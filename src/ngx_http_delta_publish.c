@@ -187,7 +187,10 @@ ngx_http_delta_publish_take(ngx_http_request_t *r)
 }
 
 
-/* In one piece, with a zero behind it; nginx has bounded it. */
+/*
+ * In one piece, with a zero behind it; nginx has bounded it.  There is none
+ * if another location has begun to discard it.
+ */
 
 static ngx_int_t
 ngx_http_delta_publish_read(ngx_http_request_t *r, ngx_str_t *text)
@@ -196,11 +199,12 @@ ngx_http_delta_publish_read(ngx_http_request_t *r, ngx_str_t *text)
     u_char       *p;
     ssize_t       n;
     ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    ngx_chain_t  *cl, *bufs;
 
     size = 0;
+    bufs = r->request_body ? r->request_body->bufs : NULL;
 
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+    for (cl = bufs; cl; cl = cl->next) {
         size += ngx_buf_size(cl->buf);
     }
 
@@ -212,7 +216,7 @@ ngx_http_delta_publish_read(ngx_http_request_t *r, ngx_str_t *text)
     text->data = p;
     text->len = size;
 
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+    for (cl = bufs; cl; cl = cl->next) {
         b = cl->buf;
         n = ngx_buf_size(b);
 
@@ -561,6 +565,7 @@ ngx_http_delta_publish_ids(ngx_http_request_t *r,
     size_t                        i, n, len;
     ngx_buf_t                    *b;
     redisReply                  **ids;
+    delta_position_t              id;
     ngx_http_delta_main_conf_t   *mcf;
 
     n = p->n;
@@ -570,8 +575,12 @@ ngx_http_delta_publish_ids(ngx_http_request_t *r,
     for (i = 0; i < n; i++) {
 
         if ((n > 1 && reply->elements != n)
-            || ids[i]->type != REDIS_REPLY_STRING)
+            || ids[i]->type != REDIS_REPLY_STRING
+            || delta_position_parse(&id, ids[i]->str, ids[i]->len) != 0)
         {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "delta: what Redis answers to delta_publish is "
+                          "no id");
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 

@@ -37,6 +37,13 @@ my $conf = $t->conf(
         location = /publish { delta_publish; client_max_body_size 512k; }
         location = /denied { delta_publish; deny all; }
         location = /token { delta_publish; delta_jwt; }
+        location = /handed {
+            delta_gateway;
+            delta_user ben;
+            delta_subscribe guild:42;
+            error_page 405 = \@publish;
+        }
+        location \@publish { delta_publish; }
         location = /sub { auth_request /publish; empty_gif; }
     }
 
@@ -54,6 +61,7 @@ large();
 http2();
 bad();
 methods();
+thrown_away();
 redis_says();
 redis_away();
 without();
@@ -311,6 +319,22 @@ sub methods {
 }
 
 
+# Another location has begun to throw the body away when this one is asked.
+
+sub thrown_away {
+    for my $sent (0, 5, 90_000) {
+        my $socket = IO::Socket::INET->new('127.0.0.1:' . $t->port) or die $!;
+
+        print $socket "POST /handed HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+            . "Content-Type: application/json\r\nContent-Length: 90000\r\n\r\n"
+            . ' ' x $sent;
+        $socket->shutdown(1) if $sent == 90_000;
+
+        like(scalar <$socket>, qr/ 400 /, "a body of which $sent bytes came");
+    }
+}
+
+
 # What Redis refuses, for now or for ever.
 
 sub redis_says {
@@ -331,6 +355,15 @@ sub redis_says {
     my $library = $t->redis(qw(FUNCTION DUMP));
     $t->redis(qw(FUNCTION FLUSH));
     is(post($_)->status, 503, 'the functions are gone: 503') for @all;
+
+    for my $id ("'\"],\"x\":[\"'", "'1'", '{}', 'false', '1') {
+        $t->redis(qw(FUNCTION LOAD), "#!lua name=delta\n"
+                  . "redis.register_function('delta_publish', "
+                  . "function() return $id end)");
+        is(post($_)->status, 500, "an id that is none, $id: 500") for @all;
+        $t->redis(qw(FUNCTION FLUSH));
+    }
+
     $t->redis(qw(FUNCTION RESTORE), $library);
 
     $t->redis('SET', 'delta:{app:channel:43}', 'no log');
