@@ -31,7 +31,8 @@ static void ngx_http_delta_state_set(ngx_http_delta_channel_t *channel,
     uint64_t v, delta_str_t d);
 static delta_str_t ngx_http_delta_state_offline(
     ngx_http_delta_channel_t *channel, u_char *buf);
-static ngx_uint_t ngx_http_delta_state_object(delta_str_t d);
+static ngx_uint_t ngx_http_delta_state_good(ngx_http_delta_channel_t *channel,
+    delta_str_t d);
 static ngx_int_t ngx_http_delta_state_version(u_char *p, size_t len,
     uint64_t *v);
 
@@ -160,7 +161,7 @@ ngx_http_delta_state_answer(ngx_http_delta_channel_t *channel,
         d.data = told->str;
         d.len = told->len;
 
-        if (!ngx_http_delta_state_object(d)) {
+        if (!ngx_http_delta_state_good(channel, d)) {
             ngx_log_error(NGX_LOG_ERR, channel->hub->worker->log, 0,
                           "delta: what Redis has of \"%V\" is no presence",
                           &channel->name);
@@ -179,10 +180,9 @@ ngx_int_t
 ngx_http_delta_state_message(ngx_http_delta_channel_t *channel,
     ngx_str_t *payload)
 {
-    u_char                    *p, *last;
-    uint64_t                   v;
-    delta_event_t              event;
-    ngx_http_delta_refusal_t   refusal;
+    u_char         *p, *last;
+    uint64_t        v;
+    delta_event_t   event;
 
     last = payload->data + payload->len;
     p = ngx_strlchr(payload->data, last, ' ');
@@ -192,9 +192,7 @@ ngx_http_delta_state_message(ngx_http_delta_channel_t *channel,
            != NGX_OK
         || delta_event_parse(&event, (char *) p + 1, last - p - 1) != 1
         || !delta_str_eq(event.t, "presence_update")
-        || ngx_http_delta_contract_check(channel->hub->worker->conf, &event,
-                                         &refusal)
-           != NGX_OK)
+        || !ngx_http_delta_state_good(channel, event.d))
     {
         return NGX_DECLINED;
     }
@@ -218,7 +216,7 @@ ngx_http_delta_state_set(ngx_http_delta_channel_t *channel, uint64_t v,
 
     state = channel->state;
 
-    if ((state->known && v <= state->v) || d.len > NGX_HTTP_DELTA_STATE_TEXT) {
+    if (state->known && v <= state->v) {
         return;
     }
 
@@ -281,13 +279,29 @@ ngx_http_delta_state_offline(ngx_http_delta_channel_t *channel, u_char *buf)
 }
 
 
-static ngx_uint_t
-ngx_http_delta_state_object(delta_str_t d)
-{
-    delta_json_t  value;
+/* What can be said: as the contract has it, and within presence_sync, too. */
 
-    return delta_json_parse(&value, d.data, d.len) > 0
-           && value.type == DELTA_JSON_OBJECT;
+static ngx_uint_t
+ngx_http_delta_state_good(ngx_http_delta_channel_t *channel, delta_str_t d)
+{
+    u_char                    buf[NGX_HTTP_DELTA_STATE_TEXT + 16], *p;
+    delta_json_t              value;
+    delta_event_t             event = { delta_str("presence_update"), d };
+    ngx_http_delta_refusal_t  refusal;
+
+    if (d.len > NGX_HTTP_DELTA_STATE_TEXT
+        || delta_json_parse(&value, d.data, d.len) < 0
+        || value.type != DELTA_JSON_OBJECT)
+    {
+        return 0;
+    }
+
+    p = ngx_sprintf(buf, "[[[%*s]]]", d.len, d.data);
+
+    return delta_json_parse(&value, (char *) buf, p - buf) > 0
+           && ngx_http_delta_contract_check(channel->hub->worker->conf,
+                                            &event, &refusal)
+              == NGX_OK;
 }
 
 

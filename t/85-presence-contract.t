@@ -48,6 +48,20 @@ forged(1 << 52, { %{ $seen->{d} }, s => 'idle' });
 my $next = $ben->read_until('presence_update');
 is($next->{d}{s}, 'idle', 'nor was it told to who was there');
 
+# what Redis has of somebody is held against the contract, too
+$t->redis('SADD', 'user:ben:follows', 'eve');
+$t->redis('HSET', 'delta:{presence:eve}', v => 5,
+          a => json_encode({ %{ $next->{d} }, id => 'eve', ip => '::1' }));
+
+my $third = $t->ws('/gateway?user=ben');
+$third->read_until('ready');
+$sync = $third->read_until('presence_sync');
+is(status($sync), 'idle', 'a session that follows both is told of one');
+unlike(json_encode($sync), qr/eve/, 'whom the contract has');
+$third->send_json({ t => 'heartbeat', ref => 1 });
+unlike(json_encode($third->read_until('heartbeat_ack', 1) // {}), qr/eve/,
+       'and lives');
+
 done_testing;
 
 
