@@ -732,7 +732,7 @@ ngx_http_delta_session_finish(ngx_http_delta_session_t *s)
 
     if (!s->welcomed) {
         /* nothing comes before ready, and ready does not come any more */
-        ngx_http_delta_queue_drop(s, NULL);
+        ngx_http_delta_queue_clear(s, 1);
     }
 
     ngx_http_delta_wheel_schedule(s, ngx_time() + NGX_HTTP_DELTA_CLOSE_TIME);

@@ -17,7 +17,7 @@ my $proxy = Delta::Proxy->start($t, 'proxy', $t->{redis_port}, undef,
 
 $t->redis('SADD', 'user:ben:rooms', 'held', 'read');
 $t->start_nginx($t->conf(
-    http => "delta_redis redis://127.0.0.1:$proxy->{port} read_timeout=500ms;
+    http => "delta_redis redis://127.0.0.1:$proxy->{port} read_timeout=1500ms;
              delta_user \$arg_user;
              delta_channel merged:* window=20s;",
     server => 'location = /gateway {
