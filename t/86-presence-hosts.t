@@ -89,6 +89,7 @@ sub client {
 
     $ws->{id} = $ready->{d}{session_id};
     $ws->{token} = $ready->{d}{resume_token};
+    $ws->{cursor} = $ready->{d}{cursor};
     my $next = $ws->read_json;
     $ws->{resumed} = $next->{t} eq 'resumed';
     $next = $ws->read_json if $ws->{resumed};
@@ -222,22 +223,43 @@ sub elsewhere {
 }
 
 
-# The answer to a resume is lost: its token is used, the next try is fresh.
+# The answer to a resume is lost, with the host or on the way to the client: its
+# token is used, the next try is fresh, and has what was missed all the same.
 
 sub lost_reply {
-    my $ws = $at{u1};
-    $ws->disconnect;
+    for my $way ('host', 'client') {
+        my $ws = $at{u1};
+        my ($id, $gen) = split /\./, $ws->{token};
 
-    my ($id, $gen) = split /\./, $ws->{token};
-    $t->redis('FCALL', 'delta_session_resume', 1, 'delta:{presence:u1}',
-              'presence:u1', $id, $gen, 2000, 5000);
+        $ws->disconnect;
+        $t->publish('user:u2', { t => 'note', d => { way => $way } });
 
-    $at{u1} = client('u1', 4, $ws->{token});
-    ok(!$at{u1}{resumed}, 'a token whose answer was lost does not resume');
-    isnt($at{u1}{id}, $id, 'but begins a session');
+        if ($way eq 'host') {
+            $t->redis('FCALL', 'delta_session_resume', 1,
+                      'delta:{presence:u1}', 'presence:u1', $id, $gen, 2000,
+                      5000);
+
+        } else {
+            my $lost = $t->ws("/gateway?resume=$ws->{token}",
+                              port => $t->port(3), token => $t->token('u1'));
+            ok(meanwhile(sub {
+                my $lease = $t->redis('HGET', 'delta:{presence:u1}', "s:$id");
+                return $lease =~ /^(\d+)/ && $1 == $gen + 1;
+            }), 'a token is used');
+            $lost->disconnect;
+        }
+
+        $at{u1} = client('u1', 4, $ws->{token}, "&since=$ws->{cursor}");
+        ok(!$at{u1}{resumed}, 'a token whose answer was lost does not resume');
+        isnt($at{u1}{id}, $id, 'but begins a session');
+        ok($at{u1}->read_until(sub {
+            ($_[0]{d}{way} // '') eq $way
+        }), 'which gets what was missed');
+    }
+
     pass_time(8);
-    nothing('and nobody is told anything, nor when the old one ends');
-    is(scalar leases('u1'), 1, 'which it does');
+    nothing('and nobody is told anything, nor when the old ones end');
+    is(scalar leases('u1'), 1, 'which they do');
 }
 
 
