@@ -291,6 +291,35 @@ test('by the keyboard alone: write, edit the last, leave it', async () => {
     await ada.page.waitForSelector('textarea[name=message]:focus')
 })
 
+test('Tab reaches all of it, with a name and a ring that is seen', async () => {
+    const [ada] = await come('ada')
+    await ada.channel('general')
+    const reached = new Set()
+    for (let n = 0; n < 40; n++) {
+        await ada.page.keyboard.press('Tab')
+        const { what, name, ring } = await ada.page.evaluate(() => {
+            const one = document.activeElement
+            const style = getComputedStyle(one)
+            return {
+                what: one.dataset.f || one.name || one.className,
+                name: one.ariaLabel || one.textContent.trim(),
+                ring: style.outlineStyle !== 'none'
+                    && parseFloat(style.outlineWidth) >= 2
+                    || one.closest('.composer') !== null,
+            }
+        })
+        if (!what) continue             // the document itself
+        assert.ok(name, what)
+        assert.ok(ring, `${what}: ${name}`)
+        reached.add(what).add(name)
+    }
+    for (const one of ['Friends', 'tile', 'Add a workspace', 'World',
+                       'New channel', 'channel', 'gear', 'me', 'message',
+                       'Client settings', 'Connection', 'react', 'member']) {
+        assert.ok(reached.has(one), `${one}: ${[...reached].join(', ')}`)
+    }
+})
+
 test('row 3.8: a workspace is renamed in three windows', async () => {
     const [ada, ben, cleo] = await come('ada', 'ben', 'cleo')
     await ada.workspaceSettings('overview')
