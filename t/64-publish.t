@@ -325,9 +325,9 @@ sub thrown_away {
     for my $sent (0, 5, 90_000) {
         my $socket = IO::Socket::INET->new('127.0.0.1:' . $t->port) or die $!;
 
-        print $socket "POST /handed HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
-            . "Content-Type: application/json\r\nContent-Length: 90000\r\n\r\n"
-            . ' ' x $sent;
+        print $socket join("\r\n", 'POST /handed HTTP/1.1', 'Host: a',
+            'Connection: close', 'Content-Type: application/json',
+            'Content-Length: 90000', '', ' ' x $sent);
         $socket->shutdown(1) if $sent == 90_000;
 
         like(scalar <$socket>, qr/ 400 /, "a body of which $sent bytes came");
