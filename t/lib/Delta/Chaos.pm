@@ -63,7 +63,7 @@ sub run {
     $_->{cuts} = 0 for @{ $self->{clients} };
 
     $self->loop(sub { $self->settled || $_[0] > $self->{settling}
-                                                + 40 * $Delta::SLOW });
+                                                + 120 * $Delta::SLOW });
 
     $self->{settled_in} = time - $self->{settling};
     $self->judge;
@@ -320,17 +320,46 @@ sub judge {
 sub write_journal {
     my ($self) = @_;
 
+    $self->{t}->file('chaos.log', join '',
+                     map { "$_\n" } $self->journal(@{ $self->{clients} }));
+}
+
+
+# Of some clients, with all faults.
+
+sub journal {
+    my ($self, @clients) = @_;
+
     my @lines = map { my $c = $_;
         map { [ $_->[0], "$c->{name} $c->{kind}: $_->[1]" ] }
-            @{ $c->{journal} } } @{ $self->{clients} };
+            @{ $c->{journal} } } @clients;
 
     push @lines, map { [ $_->{at}, sprintf 'FAULT %s %.2f s %s', $_->{kind},
         $_->{end} - $_->{at}, join ' ', sort keys %{ $_->{channels} || {} } ] }
         @{ $self->{faults}{happened} };
 
-    $self->{t}->file('chaos.log', join '', map {
-        sprintf "%8.3f %.3f %s\n", $_->[0] - $self->{start}, @$_
-    } sort { $a->[0] <=> $b->[0] } @lines);
+    return map {
+        sprintf '%8.3f %.3f %s', $_->[0] - $self->{start}, @$_
+    } sort { $a->[0] <=> $b->[0] } @lines;
+}
+
+
+# What the first client went through of whom something is wrong; the faults, if
+# nobody has a name.
+
+sub story {
+    my ($self, @wrong) = @_;
+
+    return unless @wrong;
+
+    my ($name) = map { /^(u\d+): / ? $1 : () } @wrong;
+    $name //= 'nobody';
+    my @lines = $self->journal(grep { $_->{name} eq $name }
+                               @{ $self->{clients} });
+
+    splice @lines, 0, -400 if @lines > 400;
+
+    return "what happened to $name:", @lines;
 }
 
 
