@@ -177,7 +177,7 @@ sub nchan_works {
     ok(wait_for(sub {
         nchan_publish($channel, $text) =~ /^20[0-9]$/
             && $ws->read_until_text($text, 2);
-    }, 20), "$when: nchan takes a message and brings it");
+    }), "$when: nchan takes a message and brings it");
 
     $ws->disconnect;
 }

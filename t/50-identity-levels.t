@@ -82,7 +82,7 @@ is($t->http(GET => "/$_", @web, @sse)->status, 200, "$_: it has no say")
 
 ok(wait_for(sub {
     (() = $t->log =~ /a gateway cannot answer a subrequest/g) >= 3;
-}, 5), 'the log says that it cannot be one');
+}), 'the log says that it cannot be one');
 is(opened(), $opened, 'and no session was opened');
 
 done_testing;

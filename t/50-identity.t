@@ -441,7 +441,7 @@ sub line {
 
     ok(wait_for(sub {
         ($t->read_file('seen.log') // '') =~ /^\Q$want\E$/m;
-    }, 5), $name) or diag((split /\n/, $t->read_file('seen.log'))[-1]);
+    }), $name) or diag((split /\n/, $t->read_file('seen.log'))[-1]);
 }
 
 

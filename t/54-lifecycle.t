@@ -21,7 +21,7 @@ $t->start_nginx($conf, workers => 2);
 
 my @all = map { (follower('ws'), follower('sse')) } 1 .. 4;
 
-ok(watch(sub { sessions(1) }, 20), 'sessions on both transports');
+ok(watch(sub { sessions(1) }), 'sessions on both transports');
 
 
 # Ten reloads in a row under a steady publisher.
@@ -37,14 +37,14 @@ for my $round (1 .. 10) {
     # every other one comes while old workers are still there
     next if $round % 2;
 
-    ok(watch(sub { !grep { running($_) } @old }, 20),
+    ok(watch(sub { !grep { running($_) } @old }),
        "reload $round: the old workers have ended by themselves");
-    ok(watch(sub { sessions(1) && $all[0]{next}{'user:ada'} > $had }, 20),
+    ok(watch(sub { sessions(1) && $all[0]{next}{'user:ada'} > $had }),
        "reload $round: all sessions are back and get events");
 }
 
 my $n = $publisher->stop;
-ok(watch(sub { all_have($n) }, 20), "row 1.5: all of $n events came");
+ok(watch(sub { all_have($n) }), "row 1.5: all of $n events came");
 nothing_wrong('ten reloads');
 
 my @closes = map { @{ $_->{closes} } } @all;
@@ -65,11 +65,11 @@ is(scalar(grep { $_->{parting} == 0 } @all), 0,
 
 $_->{closes} = [] for @all;
 $t->reload(conf(drain => '6s'));
-ok(watch(sub { ended() }, 20), 'as configured at the reload: another drain');
+ok(watch(sub { ended() }), 'as configured at the reload: another drain');
 
 my @old = $t->workers;
 $publisher = restart_publisher('user:busy');
-ok(watch(sub { !grep { !$_->{next}{'user:busy'} } @all }, 20),
+ok(watch(sub { !grep { !$_->{next}{'user:busy'} } @all }),
    'all get a busy channel');
 
 my %closed;
@@ -81,7 +81,7 @@ ok(watch(sub {
         $closed{$_} ||= time if @{ $all[$_]{closes} };
     }
     return keys %closed == @all;
-}, 20), 'all are closed');
+}), 'all are closed');
 
 cmp_ok((sort { $b <=> $a } map { $_->{after}[0] // 0 } @all)[0], '>', 1000,
        'the new delta_drain holds');
@@ -96,7 +96,7 @@ is("@early", '', 'none is closed before its time because events came')
 ok(wait_for(sub { !grep { running($_) } @old }), 'the old workers end');
 $publisher->stop;
 $_->{stay} = 0 for @all;
-ok($t->reload(conf(drain => '1s')) && watch(sub { sessions(1) }, 20),
+ok($t->reload(conf(drain => '1s')) && watch(sub { sessions(1) }),
    'back again');
 
 
@@ -128,7 +128,7 @@ $publisher = restart_publisher('user:quit');
 ok(watch(sub { all_have(5, 'user:quit') }), 'a steady publisher');
 $_->{closes} = [], $_->{after} = [], $_->{parting} = 0 for @all;
 kill 'QUIT', $t->pid('nginx');
-ok(watch(sub { !$t->alive('nginx') }, 20), 'QUIT: nginx exits by itself');
+ok(watch(sub { !$t->alive('nginx') }), 'QUIT: nginx exits by itself');
 is($t->{status}{nginx} // -1, 0, 'with status 0');
 watch(sub { !grep { $_->{client} } @all });
 is(join(' ', map { "@{ $_->{closes} }" } @all), join(' ', (4001) x @all),
@@ -138,7 +138,7 @@ cmp_ok(scalar(grep { $_->{parting} } @all), '>=', @all / 2,
        'and having got events up to then');
 
 $t->start_nginx(undef, workers => 2);
-ok(watch(sub { sessions(1) }, 20), 'on the next nginx they come back');
+ok(watch(sub { sessions(1) }), 'on the next nginx they come back');
 nothing_wrong('QUIT');
 
 
@@ -155,7 +155,7 @@ for my $signal ('TERM', 'nginx -s stop') {
         stop_by_command();
     }
 
-    ok(watch(sub { !$t->alive('nginx') }, 20), "$signal: nginx exits");
+    ok(watch(sub { !$t->alive('nginx') }), "$signal: nginx exits");
     is($t->{status}{nginx} // -1, 0, 'with status 0');
     watch(sub { !grep { $_->{client} } @all });
     is(scalar(grep { "@{ $_->{closes} }" ne '1006' } @all), 0,
@@ -163,12 +163,12 @@ for my $signal ('TERM', 'nginx -s stop') {
 
     $t->start_nginx(undef, workers => 2);
     ok(watch(sub { sessions(1)
-                   && $all[0]{next}{'user:quit'} > $had + 20 }, 20),
+                   && $all[0]{next}{'user:quit'} > $had + 20 }),
        'on the next nginx they come back');
 }
 
 $n = $publisher->stop;
-ok(watch(sub { all_have($n, 'user:quit') }, 20), "all of $n events came");
+ok(watch(sub { all_have($n, 'user:quit') }), "all of $n events came");
 nothing_wrong('TERM');
 
 

@@ -129,7 +129,7 @@ sub torn {
 
     # who asks while a query has no answer waits for nginx to send that again,
     # which takes longer than a connect may
-    ok(wait_for(sub { ($t->read_file('answered') // '') eq '127.0.0.1' }, 20),
+    ok(wait_for(sub { ($t->read_file('answered') // '') eq '127.0.0.1' }),
        'the name server is asked again');
 
     for my $type ('pubsub', 'normal') {
@@ -240,7 +240,7 @@ sub wait_losses {
     my $name = 'delta_redis_losses_total';
     my $before = metric($name);
 
-    ok(wait_for(sub { metric($name) >= $before + $count }, 20),
+    ok(wait_for(sub { metric($name) >= $before + $count }),
        "$count more attempts");
 }
 

@@ -25,7 +25,7 @@ $t->start_nginx(conf('1s'));
 
 my @all = map { (follower('ws'), follower('sse')) } 1 .. 3;
 
-ok(watch(sub { sessions() }, 20), 'sessions on both transports');
+ok(watch(sub { sessions() }), 'sessions on both transports');
 
 my $publisher = Delta::Publisher->start($t, @channels);
 
@@ -50,19 +50,19 @@ for my $redis ('works', 'is stopped', 'is killed') {
 
     ok($t->reload, "Redis $redis: reload");
 
-    ok(watch(sub { !grep { !@{ $_->{closes} } } @all }, 20),
+    ok(watch(sub { !grep { !@{ $_->{closes} } } @all }),
        'all sessions are closed');
     is(join(' ', map { $_->{closes}[0] } @all), join(' ', (4001) x @all),
        'by 4001');
     is(scalar(grep { !@{ $_->{after} } } @all), 0, 'having been told');
 
     if ($redis eq 'works') {
-        ok(watch(sub { sessions() && progress() > $had + 10 }, 20),
+        ok(watch(sub { sessions() && progress() > $had + 10 }),
            'they are back and get events');
         ok(wait_for(sub {
             my $count = { @{ $t->redis('PUBSUB', 'NUMSUB', @channels) } };
             return !grep { $count->{$_} != 1 } @channels;
-        }, 20), 'the old worker no longer listens to their channels');
+        }), 'the old worker no longer listens to their channels');
     }
 
     ok(running($worker), 'the old worker is still there');
@@ -72,7 +72,7 @@ for my $redis ('works', 'is stopped', 'is killed') {
     kill 'CONT', $pid if $redis eq 'is stopped';
     $t->start_redis if $redis eq 'is killed';
 
-    ok(watch(sub { sessions() && progress() > $had + 10 }, 30),
+    ok(watch(sub { sessions() && progress() > $had + 10 }),
        'all are back and get events');
 
     if ($redis eq 'is killed') {
@@ -88,7 +88,7 @@ for my $redis ('works', 'is stopped', 'is killed') {
 ok(watch(sub {
     my $now = $t->redis('HGET', 'delta:epoch', 'v');
     return $now != $epoch && !grep { $_->{cursor} !~ /^$now\./ } @all;
-}, 20), 'the epoch is another one then');
+}), 'the epoch is another one then');
 Delta::Follower->wrong(@all);
 
 
@@ -96,21 +96,21 @@ Delta::Follower->wrong(@all);
 
 $t->reload(conf('20s'));
 forget();
-ok(watch(sub { !grep { !@{ $_->{closes} } } @all }, 20) &&
-   watch(sub { sessions() }, 20), 'a longer drain');
+ok(watch(sub { !grep { !@{ $_->{closes} } } @all }) &&
+   watch(sub { sessions() }), 'a longer drain');
 
 my ($worker) = $t->workers;
 
 forget();
 $_->{stay} = 1 for @all;
 kill 'HUP', $t->pid('nginx');
-ok(watch(sub { !grep { !@{ $_->{after} } } @all }, 20), 'all are told');
+ok(watch(sub { !grep { !@{ $_->{after} } } @all }), 'all are told');
 
 $t->redis('CLIENT', 'KILL', 'TYPE', 'pubsub');
 $_->{parting} = 0 for @all;
 
 my @left = grep { $_->{after}[0] > 8000 } @all;
-ok(watch(sub { !grep { $_->{client} && $_->{parting} < 50 } @left }, 8),
+ok(watch(sub { !grep { $_->{client} && $_->{parting} < 20 } @left }, 8),
    'a draining worker whose link was cut goes on delivering')
    or diag("only @{[ map { $_->{parting} } @left ]}");
 
@@ -118,7 +118,7 @@ $_->leave for @all;
 ok(wait_for(sub { !running($worker) }), 'and ends when all have left');
 $_->{stay} = 0 for @all;
 $t->reload(conf('1s'));
-ok(watch(sub { sessions() }, 20), 'all are back');
+ok(watch(sub { sessions() }), 'all are back');
 nothing_wrong('a cut link');
 
 
@@ -150,7 +150,7 @@ close $waiting;
 
 kill 'CONT', $t->pid('redis');
 $_->{stay} = 0 for @all;
-ok(watch(sub { !running($worker) && sessions() }, 30), 'the worker ends');
+ok(watch(sub { !running($worker) && sessions() }), 'the worker ends');
 nothing_wrong('a waiting request');
 
 
@@ -161,8 +161,8 @@ forget();
 kill 'QUIT', $t->pid('nginx');
 watch(sub { !$t->alive('nginx') });
 $t->start_nginx(conf('1s'), workers => 2);
-ok(watch(sub { !grep { !@{ $_->{closes} } } @all }, 20) &&
-   watch(sub { sessions() }, 20), 'two workers');
+ok(watch(sub { !grep { !@{ $_->{closes} } } @all }) &&
+   watch(sub { sessions() }), 'two workers');
 forget();
 
 my %was = metrics();
@@ -175,7 +175,7 @@ for my $victim ($t->workers) {
     ok(watch(sub { scrape(); !grep { $_ == $victim } $t->workers }),
        'a worker is killed');
     ok(watch(sub { scrape(); $t->workers == 2 }), 'the master starts another');
-    ok(watch(sub { scrape(); sessions() && progress() > $had + 10 }, 20),
+    ok(watch(sub { scrape(); sessions() && progress() > $had + 10 }),
        'row 1.5: its clients are back');
 }
 
@@ -185,7 +185,7 @@ is(scalar(grep { $_ != 1006 } map { @{ $_->{closes} } } @all), 0,
 is("@back", '', 'no counter ever went back');
 
 my $n = $publisher->stop;
-ok(watch(sub { !grep { !$_->has($n, @channels) } @all }, 20),
+ok(watch(sub { !grep { !$_->has($n, @channels) } @all }),
    "all of $n events came, on each channel");
 nothing_wrong('kill -9');
 
@@ -202,7 +202,7 @@ ok(wait_for(sub {
     my %now = metrics();
     return !grep { $now{$_} } 'delta_channels', grep { /^delta_sessions\{/ }
                                                      keys %now;
-}, 30), 'nothing is left over when they have gone');
+}), 'nothing is left over when they have gone');
 is_deeply([ grep { !/^delta/ } @{ $t->redis('PUBSUB', 'CHANNELS') } ], [],
           'in Redis, too');
 

@@ -30,7 +30,7 @@ start_daemon();
 my @all = map { (follower('ws'), follower('sse')) } 1 .. 3;
 my $old = master('nginx.pid');
 
-ok(watch(sub { sessions() }, 20), 'sessions on both transports');
+ok(watch(sub { sessions() }), 'sessions on both transports');
 
 my $publisher = Delta::Publisher->start($t, @channels);
 my $had;
@@ -42,21 +42,21 @@ my @workers = children($old);
 my $new = upgrade('rollback');
 
 gone('WINCH', $old, @workers);
-ok(watch(sub { progress() > $had + 10 }, 20),
+ok(watch(sub { progress() > $had + 10 }),
    'all get events, from the new binary');
 is(scalar(grep { running($_) } children($old)), 0,
    'the old master has no workers');
 
 # "HUP old, QUIT new": it starts workers of its own again
 kill 'HUP', $old;
-ok(watch(sub { children($old) >= 2 }, 20), 'the old master starts workers');
+ok(watch(sub { children($old) >= 2 }), 'the old master starts workers');
 forget();
 @workers = children($new);
 kill 'QUIT', $new;
-ok(watch(sub { !running($new) && !grep { running($_) } @workers }, 20),
+ok(watch(sub { !running($new) && !grep { running($_) } @workers }),
    'the new binary ends by itself');
 told('back to the old binary');
-ok(watch(sub { sessions() && progress() > $had + 10 }, 20),
+ok(watch(sub { sessions() && progress() > $had + 10 }),
    'all get events, from the old binary');
 ok(watch(sub { master('nginx.pid') == $old }), 'which has its pid file again');
 
@@ -71,7 +71,7 @@ for my $how ('WINCH and QUIT', 'QUIT') {
 
     forget();
     kill 'QUIT', $old;
-    ok(watch(sub { !running($old) && !grep { running($_) } @workers }, 20),
+    ok(watch(sub { !running($old) && !grep { running($_) } @workers }),
        "$how: the old binary ends by itself");
 
     if ($how eq 'QUIT') {
@@ -81,14 +81,14 @@ for my $how ('WINCH and QUIT', 'QUIT') {
            'sessions of the new binary do not notice');
     }
 
-    ok(watch(sub { sessions() && progress() > $had + 10 }, 20),
+    ok(watch(sub { sessions() && progress() > $had + 10 }),
        'all get events, from the new binary');
     ok(watch(sub { master('nginx.pid') == $new }), 'which has the pid file');
     $old = $new;
 }
 
 my $n = $publisher->stop;
-ok(watch(sub { !grep { !$_->has($n, @channels) } @all }, 20),
+ok(watch(sub { !grep { !$_->has($n, @channels) } @all }),
    "all of $n events came, on each channel");
 
 my @wrong = Delta::Follower->wrong(@all);
@@ -100,7 +100,7 @@ is($now{'delta_sessions{transport="sse"}'}, 3, 'for both transports');
 
 $_->{stay} = 1, $_->leave for @all;
 kill 'QUIT', $old;
-ok(wait_for(sub { !running($old) }, 20), 'the end');
+ok(wait_for(sub { !running($old) }), 'the end');
 
 done_testing;
 
@@ -157,7 +157,7 @@ sub upgrade {
         $new = master('nginx.pid');
         return $new && $new != $old && master('nginx.pid.oldbin') == $old
                && children($new) >= 2;
-    }, 20), "$what: a new binary runs beside the old one") or die;
+    }), "$what: a new binary runs beside the old one") or die;
 
     return $new;
 }
@@ -170,11 +170,11 @@ sub gone {
 
     forget();
     kill $signal, $master;
-    ok(watch(sub { !grep { running($_) } @workers }, 20),
+    ok(watch(sub { !grep { running($_) } @workers }),
        "$signal: the old workers end by themselves");
     told($signal);
     ok(running($master), 'their master stays');
-    ok(watch(sub { sessions() }, 20), 'all are back');
+    ok(watch(sub { sessions() }), 'all are back');
 }
 
 
@@ -184,7 +184,7 @@ sub gone {
 sub told {
     my ($what) = @_;
 
-    watch(sub { !grep { @{ $_->{after} } != @{ $_->{closes} } } @all }, 5);
+    watch(sub { !grep { @{ $_->{after} } != @{ $_->{closes} } } @all });
 
     my @closes = map { @{ $_->{closes} } } @all;
 

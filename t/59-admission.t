@@ -105,7 +105,7 @@ sub at_once {
         }
 
         return @in == $all;
-    }, 20), 'all are in, later');
+    }), 'all are in, later');
 
     is(metric('delta_sessions{transport="ws"}'), $all, 'and stay');
     is(metric('delta_refused_total{reason="admission"}'), $refused,

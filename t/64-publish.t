@@ -413,14 +413,14 @@ sub redis_away {
     like($answer->header('retry-after'), qr/^[1-5]$/, 'come back later');
 
     $t->start_redis;
-    ok(wait_for(sub { post($event)->status == 200 }, 20), 'it is back');
+    ok(wait_for(sub { post($event)->status == 200 }), 'it is back');
 }
 
 
 sub without {
     $ws->disconnect;
     $t->reload($conf =~ s/delta_contracts.*?;//r);
-    ok(wait_for(sub { 1 == $t->workers }, 20), 'nginx reloads');
+    ok(wait_for(sub { 1 == $t->workers }), 'nginx reloads');
     ok(wait_for(sub { metric('delta_redis_up') == 1 }), 'and has Redis');
     is(post(event('guild:42', 'message_create', { anything => 1 }))->status,
        200, 'without a contract any event passes');

@@ -24,7 +24,7 @@ $t->redis('CLIENT', 'KILL', 'TYPE', $_, 'SKIPME', 'yes')
     for qw(normal pubsub);
 ok(wait_for(sub {
     (() = substr($t->log, $from) =~ /delta: Redis \S+ is back/g) >= 1;
-}, 10), 'Redis is connected again');
+}), 'Redis is connected again');
 asked();
 is(warnings($from), 1, 'and it is not said again');
 like(substr($t->log, $from),
@@ -51,7 +51,7 @@ sub warned {
     my $from = length $t->log;
 
     start($line, workers => $workers || 1);
-    wait_for(sub { warnings($from) }, 5) if ($workers || 1) > 1;
+    wait_for(sub { warnings($from) }) if ($workers || 1) > 1;
     $t->stop_nginx('TERM');
 
     return warnings($from);

@@ -335,8 +335,8 @@ sub reload {
     my $gone = client('u5', 5);
     $t->reload(undef, name => 'nginx5');
     $_->read_close for $gone, $at{u5};
-    these(['u5 offline'], 'who does not come back goes offline', 15);
-    cmp_ok(time - $start, '<', 12 * $Delta::SLOW, 'after the window');
+    these(['u5 offline'], 'who does not come back goes offline');
+    cmp_ok(time - $start, '<', 25 * $Delta::SLOW, 'after the window');
     $at{u5} = client('u5', 6);
     these(['u5 online'], 'and can come again');
 }
@@ -374,9 +374,9 @@ sub way_to_redis {
     nothing('nobody is told anything');
 
     $t->stop('relay', 'KILL');
-    these(['u9 offline'], 'cut for too long, its users go offline, once', 15);
+    these(['u9 offline'], 'cut for too long, its users go offline, once');
     $t->start_relay('relay', $redis, $way);
-    these(['u9 busy'], 'and come back as they were', 15);
+    these(['u9 busy'], 'and come back as they were');
 
     $at{u9}->disconnect;
     $at{u9} = client('u9', 2, $at{u9}{token});
@@ -412,8 +412,8 @@ sub killed_host {
     my @back = map { client($_, 2, $old{$_}{token}) } 'v1' .. 'v4';
     is(scalar(grep { $_->{resumed} } @back), 4, 'some go on elsewhere');
     these([ 'u8 offline', map { "$_ offline" } 'v5' .. 'v8' ],
-          'all others go offline, each once (4.1)', 15);
-    cmp_ok(time - $start, '<', 10 * $Delta::SLOW,
+          'all others go offline, each once (4.1)');
+    cmp_ok(time - $start, '<', 25 * $Delta::SLOW,
            'within ttl and resume after the last byte, and a sweep');
     pass_time(3);
     nothing('row 4.1: and never again');
@@ -435,7 +435,7 @@ sub flat {
 
     for my $n (10, 300) {
         my @crowd = map { client("w$_", $_ % 3 + 2) } 1 .. $n;
-        these([ map { "w$_ online" } 1 .. $n ], "$n are there", 20);
+        these([ map { "w$_ online" } 1 .. $n ], "$n are there");
 
         my $before = cost();
         my $monitor = Delta::Redis->new($redis);
@@ -446,7 +446,7 @@ sub flat {
         push @asked, asked($monitor, 'u3');
 
         $_->send_json({ t => 'logout' }) for @crowd;
-        these([ map { "w$_ offline" } 1 .. $n ], 'and all go', 20);
+        these([ map { "w$_ offline" } 1 .. $n ], 'and all go');
     }
 
     is($cost[1], $cost[0], 'row 4.2: as often among more users');

@@ -38,7 +38,7 @@ sub new {
 sub until {
     my ($class, $condition, $timeout, @all) = @_;
 
-    my $end = time + ($timeout || 10) * ($Delta::SLOW || 1);
+    my $end = time + ($timeout || 60) * ($Delta::SLOW || 1);
     my $value;
 
     while (!($value = $condition->()) && time < $end) {
