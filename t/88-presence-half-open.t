@@ -45,6 +45,11 @@ $t->start_nginx($t->conf(
             delta_gateway;
             delta_subscribe presence:* from=user:$delta_user:follows;
         }
+        location = /pongs {
+            delta_gateway;
+            delta_heartbeat 2s missed=2;
+            delta_subscribe user:$delta_user;
+        }
         location = /default {
             delta_gateway;
             delta_presence;
@@ -94,6 +99,7 @@ ok(wait_for(sub {
 }), 'and their connections are given up');
 
 ninety_seconds();
+pongs();
 crowd();
 done_testing();
 
@@ -113,6 +119,39 @@ sub ninety_seconds {
            'row 4.7: offline at most 90 s after the last byte');
     cmp_ok($due - $heard, '>=', 80_000, 'and not much before');
     $fay->close(3000);
+}
+
+
+# Two pongs in a row that are missing end it, one does not.
+
+sub pongs {
+    my %ws = map { $_ => $t->ws('/pongs', token => $t->token($_)) }
+        'none', 'some';
+    my %pings;
+
+    $_->read_until('ready') for values %ws;
+
+    wait_for(sub {
+        for my $user (keys %ws) {
+            my $frame = $ws{$user}->read_frame(0.05) or next;
+
+            if ($frame->{opcode} == 8) {
+                $ws{$user}->got_close($frame->{payload});
+
+            } elsif ($frame->{opcode} == 9 && ++$pings{$user} % 2 == 0
+                     && $user eq 'some')
+            {
+                $ws{$user}->send_frame(10, $frame->{payload});
+            }
+        }
+
+        return ($pings{some} // 0) >= 4;
+    }, 20);
+
+    is($ws{none}{close_code}, 4002, 'row 4.7: who answers no ping is closed');
+    is($pings{none}, 2, 'after two of them');
+    is($ws{some}{close_code}, undef, 'who answers each second one is not');
+    $ws{some}->close(3000);
 }
 
 
