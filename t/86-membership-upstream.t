@@ -187,7 +187,15 @@ sub friends {
         is(scalar @{ $ben->{skipped} }, 0, 'and nothing behind it');
     }
 
+    is(call(cleo => GET => '/api/users/me/last_seen')->json->{last_seen},
+       undef, 'who is there has no last seen yet');
+
+    my $now = 1000 * time;
     $_->close(3000) for $cleo, $ben;
+    ok(wait_for(sub {
+        (call(cleo => GET => '/api/users/me/last_seen')->json->{last_seen}
+         // 0) >= $now;
+    }), 'row 4.6: a logout at the gateway is in SQL');
 }
 
 
