@@ -17,17 +17,24 @@
     "# TYPE delta_events_emitted_total counter\n"
 
 #define NGX_HTTP_DELTA_REJECTED                                               \
-    "delta_parse_rejected_total{type=\"%*s\"} %uA\n"
+    "delta_parse_rejected_total{type=\"%*s\",reason=\"%s\"} %uA\n"
 #define NGX_HTTP_DELTA_REJECTED_HELP                                          \
-    "# HELP delta_parse_rejected_total Events dropped, by type.\n"            \
+    "# HELP delta_parse_rejected_total Events dropped, by type and reason.\n" \
     "# TYPE delta_parse_rejected_total counter\n"
+
+/* Those of the counters DROPPED_* that say what is wrong with an event. */
+
+#define NGX_HTTP_DELTA_REASONS                                                \
+    (NGX_HTTP_DELTA_METRIC_DROPPED_UNKNOWN                                    \
+     - NGX_HTTP_DELTA_METRIC_DROPPED_SIZE + 1)
+#define NGX_HTTP_DELTA_REASON_MAX  (sizeof("privileged") - 1)
 
 
 typedef struct {
     size_t                       len;
     u_char                       name[DELTA_EVENT_TYPE_MAX];
     ngx_atomic_t                 emitted;
-    ngx_atomic_t                 rejected;
+    ngx_atomic_t                 rejected[NGX_HTTP_DELTA_REASONS];
 } ngx_http_delta_type_t;
 
 /*
@@ -56,7 +63,20 @@ static ngx_int_t ngx_http_delta_contract_init_zone(ngx_shm_zone_t *zone,
     void *data);
 static ngx_uint_t ngx_http_delta_contract_add(ngx_http_delta_types_t *types,
     const delta_str_t *type);
+static u_char *ngx_http_delta_contract_rejected(u_char *p,
+    ngx_http_delta_contract_t *contract, const delta_contract_event_t *event);
 
+
+/* In the order of the counters; and whether a type of the contract has it. */
+
+static const struct {
+    const char  *label;
+    ngx_uint_t   typed;
+} ngx_http_delta_reasons[NGX_HTTP_DELTA_REASONS] = {
+    { "size", 0 }, { "json", 0 }, { "object", 0 }, { "type", 0 },
+    { "data", 0 }, { "invalid", 1 }, { "privileged", 1 }, { "reserved", 1 },
+    { "unknown", 0 }
+};
 
 static const delta_event_t  ngx_http_delta_contract_nothing = {
     { "", 0 }, { "", 0 }
@@ -233,7 +253,9 @@ ngx_http_delta_contract_refuse(ngx_http_delta_channel_t *channel,
 
     if (contract) {
         row = ngx_http_delta_contract_row(contract, refusal->event);
-        (void) ngx_atomic_fetch_add(&row->rejected, 1);
+        (void) ngx_atomic_fetch_add(&row->rejected[refusal->metric
+                                     - NGX_HTTP_DELTA_METRIC_DROPPED_SIZE],
+                                    1);
     }
 
     if (ngx_http_delta_contract_complain(worker, refusal)) {
@@ -411,8 +433,11 @@ ngx_http_delta_contract_metrics_size(ngx_http_delta_main_conf_t *mcf)
         return 0;
     }
 
-    line = sizeof(NGX_HTTP_DELTA_EMITTED NGX_HTTP_DELTA_REJECTED)
-           + 2 * (DELTA_EVENT_TYPE_MAX + NGX_ATOMIC_T_LEN);
+    line = sizeof(NGX_HTTP_DELTA_EMITTED) + DELTA_EVENT_TYPE_MAX
+           + NGX_ATOMIC_T_LEN
+           + NGX_HTTP_DELTA_REASONS
+             * (sizeof(NGX_HTTP_DELTA_REJECTED) + DELTA_EVENT_TYPE_MAX
+                + NGX_HTTP_DELTA_REASON_MAX + NGX_ATOMIC_T_LEN);
 
     return sizeof(NGX_HTTP_DELTA_EMITTED_HELP NGX_HTTP_DELTA_REJECTED_HELP)
            + line * (mcf->contract->n + 1);
@@ -422,7 +447,7 @@ ngx_http_delta_contract_metrics_size(ngx_http_delta_main_conf_t *mcf)
 u_char *
 ngx_http_delta_contract_metrics(u_char *p, ngx_http_delta_main_conf_t *mcf)
 {
-    ngx_uint_t                     i, n, rejected;
+    ngx_uint_t                     i, n;
     ngx_http_delta_type_t         *row;
     const delta_contract_event_t  *event;
 
@@ -432,22 +457,48 @@ ngx_http_delta_contract_metrics(u_char *p, ngx_http_delta_main_conf_t *mcf)
 
     n = mcf->contract->n;
 
-    for (rejected = 0; rejected < 2; rejected++) {
+    p = ngx_sprintf(p, NGX_HTTP_DELTA_EMITTED_HELP);
 
-        p = ngx_sprintf(p, rejected ? NGX_HTTP_DELTA_REJECTED_HELP
-                                    : NGX_HTTP_DELTA_EMITTED_HELP);
+    for (i = 0; i <= n; i++) {
+        event = delta_contract_event(mcf->contract->compiled, i);
+        row = ngx_http_delta_contract_row(mcf->contract, event);
 
-        for (i = 0; i <= n; i++) {
-            event = i < n ? delta_contract_event(mcf->contract->compiled, i)
-                          : NULL;
-            row = ngx_http_delta_contract_row(mcf->contract, event);
+        p = ngx_sprintf(p, NGX_HTTP_DELTA_EMITTED, event ? event->type.len : 1,
+                        event ? event->type.data : "*", row->emitted);
+    }
 
-            p = ngx_sprintf(p, rejected ? NGX_HTTP_DELTA_REJECTED
-                                        : NGX_HTTP_DELTA_EMITTED,
-                            event ? event->type.len : 1,
-                            event ? event->type.data : "*",
-                            rejected ? row->rejected : row->emitted);
+    p = ngx_sprintf(p, NGX_HTTP_DELTA_REJECTED_HELP);
+
+    for (i = 0; i <= n; i++) {
+        event = delta_contract_event(mcf->contract->compiled, i);
+        p = ngx_http_delta_contract_rejected(p, mcf->contract, event);
+    }
+
+    return p;
+}
+
+
+/* A type of the contract is one that could be parsed, and is known. */
+
+static u_char *
+ngx_http_delta_contract_rejected(u_char *p,
+    ngx_http_delta_contract_t *contract, const delta_contract_event_t *event)
+{
+    ngx_uint_t              i;
+    ngx_http_delta_type_t  *row;
+
+    row = ngx_http_delta_contract_row(contract, event);
+
+    for (i = 0; i < NGX_HTTP_DELTA_REASONS; i++) {
+
+        if (event && !ngx_http_delta_reasons[i].typed) {
+            continue;
         }
+
+        p = ngx_sprintf(p, NGX_HTTP_DELTA_REJECTED,
+                        event ? event->type.len : 1,
+                        event ? event->type.data : "*",
+                        ngx_http_delta_reasons[i].label, row->rejected[i]);
     }
 
     return p;

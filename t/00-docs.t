@@ -127,7 +127,7 @@ sub metrics {
     my ($part) = $directives =~ /^### delta_metrics\n(.*?)^### /ms;
     my (%docs, %code);
 
-    while ($part =~ /^\| `(delta_\w+)(?:\{(\w+)=\})?` \| (.*) \|$/mg) {
+    while ($part =~ /^\| `(delta_\w+)(?:\{([\w,=]+)=\})?` \| (.*) \|$/mg) {
         my ($name, $label, $text) = ($1, $2, $3);
         $docs{$name} = $label
             ? join(' ', $label, sort $text =~ /`(\w+)`/g) : '';
@@ -141,9 +141,10 @@ sub metrics {
 
     # by type: the types are the contract's, and "*"
 
-    while ($code =~ /"(delta_\w+_total)\{(\w+)=\\"%\*s\\"\}/g) {
-        $code{$1} = $2;
-        $docs{$1} =~ s/ .*// if $docs{$1};
+    while ($code =~ /"(delta_\w+_total)\{(\w+=)\\"%\*s\\"(,\w+)?/g) {
+        my $name = $1;
+        $code{$name} = $3 ? "$2$3" : $2 =~ tr/=//dr;
+        $docs{$name} =~ s/ .*// if $docs{$name};
     }
 
     is_deeply(\%docs, \%code, 'metrics and their labels');

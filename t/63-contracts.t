@@ -7,6 +7,7 @@
 
 use Delta;
 use Delta::Variants qw(variants);
+use List::Util qw(sum0);
 
 my $t = Delta->new;
 my $marks = 0;
@@ -143,8 +144,17 @@ sub dropped {
 }
 
 
+# Of a type, for whatever reason; or for one.
+
 sub rejected {
-    return metric("delta_parse_rejected_total{type=\"$_[0]\"}");
+    my ($type, $reason) = @_;
+
+    $reason //= '\w+';
+
+    my $labels = qr/\{type="\Q$type\E",reason="$reason"\}/;
+    my $body = $t->http(GET => '/metrics')->body;
+
+    return sum0($body =~ /^delta_parse_rejected_total$labels (\d+)/mg);
 }
 
 
@@ -214,7 +224,8 @@ sub broken {
         push @bad, { %example, not_known => 1 }
             if !($schema->{additionalProperties} // 1);
 
-        my $count = rejected($type);
+        my ($count, $odd, $leaky) = (rejected($type),
+            map { rejected($type, $_) } qw(invalid privileged));
 
         publish($type, $_) for @bad;
         publish($type, { %example, $_ => '192.0.2.1' }) for qw(ip email);
@@ -224,6 +235,9 @@ sub broken {
 
         is_deeply(\@came, [], "$type: broken in " . @bad . ' ways, and leaky');
         is(rejected($type) - $count, 2 + @bad, 'row 3.6: each by type');
+        is_deeply([ rejected($type, 'invalid') - $odd,
+                    rejected($type, 'privileged') - $leaky ], [ 0 + @bad, 2 ],
+                  'row 3.6: and reason');
         $sum += @bad;
 
         my @lines = $t->log =~ /dropped an event "$type" on .*/g;
@@ -289,6 +303,8 @@ sub junk {
     is(dropped('size') - $size, 2, 'row 3.5: over delta_max_event');
     is(dropped('json') - $json, 3, 'no JSON: counted');
     is(rejected('*') - $any, 5, 'as of no type');
+    is(rejected('*', $_), dropped($_), "$_ by the same reason")
+        for qw(size json);
 
     my @lines = $t->log =~ /dropped an event on "guild:42": over .*/g;
     is(scalar @lines, 1, 'and told once');
