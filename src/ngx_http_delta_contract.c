@@ -50,6 +50,9 @@ struct ngx_http_delta_types_s {
 static ngx_int_t ngx_http_delta_contract_judge(
     ngx_http_delta_channel_t *channel, const delta_str_t *json,
     delta_event_t *content, ngx_http_delta_refusal_t *refusal);
+static void ngx_http_delta_contract_peek(ngx_http_delta_contract_t *contract,
+    const delta_str_t *json, delta_event_t *content,
+    ngx_http_delta_refusal_t *refusal);
 static void ngx_http_delta_contract_accept(
     ngx_http_delta_channel_t *channel, ngx_http_delta_refusal_t *refusal);
 static void ngx_http_delta_contract_refuse(ngx_http_delta_channel_t *channel,
@@ -67,13 +70,13 @@ static u_char *ngx_http_delta_contract_rejected(u_char *p,
     ngx_http_delta_contract_t *contract, const delta_contract_event_t *event);
 
 
-/* In the order of the counters; and whether a type of the contract has it. */
+/* In the order of the counters; and whether one of a known type can be. */
 
 static const struct {
     const char  *label;
     ngx_uint_t   typed;
 } ngx_http_delta_reasons[NGX_HTTP_DELTA_REASONS] = {
-    { "size", 0 }, { "json", 0 }, { "object", 0 }, { "type", 0 },
+    { "size", 1 }, { "json", 0 }, { "object", 0 }, { "type", 0 },
     { "data", 0 }, { "invalid", 1 }, { "privileged", 1 }, { "reserved", 1 },
     { "unknown", 0 }
 };
@@ -130,6 +133,12 @@ ngx_http_delta_contract_judge(ngx_http_delta_channel_t *channel,
     if (json->len > mcf->max_event) {
         refusal->fault.what = "over delta_max_event";
         refusal->metric = NGX_HTTP_DELTA_METRIC_DROPPED_SIZE;
+
+        if (mcf->contract && !channel->control) {
+            ngx_http_delta_contract_peek(mcf->contract, json, content,
+                                         refusal);
+        }
+
         return NGX_DECLINED;
     }
 
@@ -144,6 +153,45 @@ ngx_http_delta_contract_judge(ngx_http_delta_channel_t *channel,
     return channel->control ? NGX_OK
                             : ngx_http_delta_contract_check(mcf, content,
                                                             refusal);
+}
+
+
+/* What is too large is not parsed; but most events begin with their type. */
+
+static void
+ngx_http_delta_contract_peek(ngx_http_delta_contract_t *contract,
+    const delta_str_t *json, delta_event_t *content,
+    ngx_http_delta_refusal_t *refusal)
+{
+    u_char       *p, *last;
+    delta_str_t   type;
+
+    static const char  head[] = "{\"t\":\"";
+
+    if (json->len < sizeof(head) - 1
+        || ngx_memcmp(json->data, head, sizeof(head) - 1) != 0)
+    {
+        return;
+    }
+
+    type.data = json->data + sizeof(head) - 1;
+
+    p = (u_char *) type.data;
+    last = p + ngx_min(json->len - (sizeof(head) - 1),
+                       DELTA_EVENT_TYPE_MAX + 1);
+
+    p = ngx_strlchr(p, last, '"');
+    if (p == NULL) {
+        return;
+    }
+
+    type.len = p - (u_char *) type.data;
+
+    refusal->event = delta_contract_find(contract->compiled, type);
+
+    if (refusal->event) {
+        content->t = type;
+    }
 }
 
 
@@ -477,8 +525,6 @@ ngx_http_delta_contract_metrics(u_char *p, ngx_http_delta_main_conf_t *mcf)
     return p;
 }
 
-
-/* A type of the contract is one that could be parsed, and is known. */
 
 static u_char *
 ngx_http_delta_contract_rejected(u_char *p,

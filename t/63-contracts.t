@@ -291,20 +291,26 @@ sub junk {
     my $ws = open_gateway();
     my ($size, $json, $any) = (dropped('size'), dropped('json'),
                                rejected('*'));
+    my $large = rejected('message_create');
     my $big = '{"guild_id":"42","channel_id":"7","message_id":"m","author_id"'
         . ':"ada","content":"' . 'x' x 4096 . '"}';
 
     publish('message_create', $big) for 1, 2;
+    publish('x' x 64, $big);
+    publish('x' x 4096, '{}');
+    $t->publish('guild:42', qq({"d":$big,"t":"message_create"}));
     $t->redis('PUBLISH', 'guild:42', $_) for '{', '1-1 x', 'x';
 
     my (undef, @came) = mark($ws);
 
     is(scalar @came, 0, 'nothing of it arrives');
-    is(dropped('size') - $size, 2, 'row 3.5: over delta_max_event');
+    is(dropped('size') - $size, 5, 'row 3.5: over delta_max_event');
+    is(rejected('message_create', 'size'), 2, 'by type, if it comes first');
+    is(rejected('message_create') - $large, 2, 'and for no other reason');
     is(dropped('json') - $json, 3, 'no JSON: counted');
-    is(rejected('*') - $any, 5, 'as of no type');
-    is(rejected('*', $_), dropped($_), "$_ by the same reason")
-        for qw(size json);
+    is(rejected('*') - $any, 6, 'the others as of no type');
+    is(rejected('*', 'size'), 3, 'too large');
+    is(rejected('*', 'json'), dropped('json'), 'or no JSON');
 
     my @lines = $t->log =~ /dropped an event on "guild:42": over .*/g;
     is(scalar @lines, 1, 'and told once');
