@@ -37,6 +37,11 @@ $r->api(ada => PATCH => '/api/guilds/g1/members/erin',
         { role => 'moderator' });
 $r->seen(erin => 'workspace_member_update');
 
+is($r->subscribe(gwen => $_), 'error', "row 3.4: gwen cannot open $_")
+    for qw(user:ada user:ada:inbox user:ada:control guild:g1 channel:c1);
+is($r->subscribe(ben => $_), 'error', "row 3.4: nor ben $_")
+    for qw(user:ada:inbox user:ada:control);
+
 people();
 channels();
 messages();
