@@ -338,6 +338,12 @@ ngx_http_delta_epoch_asked(void *data, redisReply *reply)
         hub->looked = 1;
     }
 
+    /* none yet: the next tick asks again */
+
+    if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
+        return;
+    }
+
     ngx_http_delta_epoch_reply(data, reply);
 }
 

@@ -335,7 +335,7 @@ sub fakes {
     my $members = sub { (SRANDMEMBER => $_[0], SISMEMBER => $_[0]) };
     my $log = sub { (XRANGE => $_[0], FCALL => $_[0], INFO => $_[0]) };
     my $huge = '9' x 18;
-    my $broken = 0;
+    my ($broken, $epochs) = (0, 0);
 
     return (
         [ 'a web server', raw => "HTTP/1.1 400 Bad Request\r\n\r\n" ],
@@ -411,6 +411,8 @@ sub fakes {
           . 'x' x 40 . "\nmaster_replid:" . 'y' x 40 . "\naof_enabled:1\n"
           . "server_time_usec:1700000000000000\nmaxmemory:0\n"
           . "uptime_in_seconds:$huge\n" ],
+        [ 'an epoch that is gone', FCALL => sub {
+              $_[1] eq 'delta_epoch' ? \($epochs++ ? 0 : 5) : '1' } ],
         [ 'more leases than were asked for', conf => 'delta_resume 2s;
               delta_presence ttl=2s refresh=1s; delta_heartbeat 1s missed=1;',
           FCALL => sub { $_[1] ne 'delta_leases_claim' ? '1'
@@ -473,6 +475,10 @@ sub hostile {
                 grep { -s $t->file("fake$_.nameless") } 0 .. $#fakes ], [],
               'no session has a channel without a name');
     memory() unless $Delta::ASAN;
+    is_deeply([ map { $fakes[$_][0] }
+                grep { (-s $t->file("fake$_.epochs") // 0)
+                       > 40 + 4 * (time - $began) } 0 .. $#fakes ], [],
+              'nor is Redis asked for its epoch all the time');
     is(heard('user:ben'), '', 'a good Redis beside them is not disturbed');
 }
 
@@ -572,6 +578,7 @@ sub answer {
     return if defined $fake{raw};
 
     mark($i, 'loads') if "@args" =~ /^FUNCTION LOAD /;
+    mark($i, 'epochs') if "@args" =~ /delta_epoch/;
     mark($i, 'claims') if "@args" =~ /delta_leases_claim/;
     mark($i, 'nameless') if "@args" eq 'SUBSCRIBE ';
 
