@@ -465,7 +465,12 @@ ngx_http_delta_ws_event(ngx_http_delta_session_t *s, delta_ws_event_t *event)
 
     case DELTA_WS_PING:
 
-        if (s->state != NGX_HTTP_DELTA_CLOSING) {
+        /* a replay may go over what the queue takes, and pings without end */
+
+        if (s->state != NGX_HTTP_DELTA_CLOSING
+            && !(s->state == NGX_HTTP_DELTA_REPLAYING
+                 && ngx_http_delta_queue_full(s)))
+        {
             n = delta_ws_header(pong, DELTA_WS_PONG, event->len);
             ngx_memcpy(pong + n, event->data, event->len);
             ngx_http_delta_session_push(s,
