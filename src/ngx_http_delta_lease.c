@@ -327,6 +327,7 @@ ngx_http_delta_lease_resume_reply(void *data, redisReply *reply)
         ngx_http_delta_metric(lease->hub->worker, TOKENS_RESUMED, 1);
         lease->resumed = 1;
         lease->gen = gen;
+        ngx_http_delta_status_resumed(lease, reply);
         ngx_http_delta_lease_take(lease);
         ngx_http_delta_lease_opened(lease);
         return;

@@ -11,6 +11,8 @@
 
 
 static ngx_int_t ngx_http_delta_status_check(ngx_str_t *text, size_t max);
+static ngx_int_t ngx_http_delta_status_set(ngx_http_delta_lease_t *lease,
+    ngx_str_t *status, ngx_str_t *project);
 static void ngx_http_delta_status_reply(void *data, redisReply *reply);
 
 
@@ -50,12 +52,26 @@ ngx_http_delta_status(ngx_http_delta_session_t *s, ngx_str_t *status,
         return NGX_DECLINED;
     }
 
+    if (ngx_http_delta_status_set(lease, status, project) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    lease->unsaid = 1;
+
+    return lease->opened ? ngx_http_delta_status_say(lease) : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_delta_status_set(ngx_http_delta_lease_t *lease, ngx_str_t *status,
+    ngx_str_t *project)
+{
     if (lease->texts == NULL) {
         lease->texts = ngx_alloc(NGX_HTTP_DELTA_STATUS_MAX
                                  + NGX_HTTP_DELTA_PROJECT_MAX,
-                                 s->hub->worker->log);
+                                 lease->hub->worker->log);
         if (lease->texts == NULL) {
-            return NGX_DECLINED;
+            return NGX_ERROR;
         }
 
         lease->status.data = lease->texts;
@@ -70,9 +86,42 @@ ngx_http_delta_status(ngx_http_delta_session_t *s, ngx_str_t *status,
         ngx_memcpy(lease->project.data, project->data, project->len);
     }
 
-    lease->unsaid = 1;
+    return NGX_OK;
+}
 
-    return lease->opened ? ngx_http_delta_status_say(lease) : NGX_OK;
+
+void
+ngx_http_delta_status_resumed(ngx_http_delta_lease_t *lease,
+    redisReply *reply)
+{
+    ngx_str_t     status, project;
+    redisReply  **element;
+
+    element = reply->element;
+
+    /* a function of another version may answer less */
+
+    if (lease->unsaid || reply->elements < 4
+        || element[2]->type != REDIS_REPLY_STRING
+        || element[3]->type != REDIS_REPLY_STRING)
+    {
+        return;
+    }
+
+    status.data = (u_char *) element[2]->str;
+    status.len = element[2]->len;
+    project.data = (u_char *) element[3]->str;
+    project.len = element[3]->len;
+
+    if (status.len == 0 || status.len > NGX_HTTP_DELTA_STATUS_MAX
+        || project.len > NGX_HTTP_DELTA_PROJECT_MAX
+        || (project.len == 0 && status.len == lease->status.len
+            && ngx_memcmp(status.data, lease->status.data, status.len) == 0))
+    {
+        return;
+    }
+
+    (void) ngx_http_delta_status_set(lease, &status, &project);
 }
 
 

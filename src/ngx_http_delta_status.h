@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_delta.h"
+#include "ngx_http_delta_redis.h"
 
 
 /*
@@ -18,6 +19,10 @@
  */
 ngx_int_t ngx_http_delta_status(ngx_http_delta_session_t *s,
     ngx_str_t *status, ngx_str_t *project);
+
+/* What Redis answers to a resume: the status that the session had. */
+void ngx_http_delta_status_resumed(ngx_http_delta_lease_t *lease,
+    redisReply *reply);
 
 /* Tells Redis what was set; if it is away, later. */
 ngx_int_t ngx_http_delta_status_say(ngx_http_delta_lease_t *lease);

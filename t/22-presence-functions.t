@@ -52,7 +52,8 @@ sub sessions {
     is_deeply(open_session('b', 'online', 'delta'), [ 1, $first->[1] ],
               'another one, and nothing new');
     is_deeply(call('delta_session_resume', 1, $key, $channel, 'a', 1, 30000,
-                   60000), [ 2, $first->[1] ], 'a token is good');
+                   60000), [ 2, $first->[1], 'online', 'delta' ],
+              'a token is good');
     is_deeply(call('delta_session_resume', 1, $key, $channel, 'a', 1, 30000,
                    60000), [ 0 ], 'once');
     is_deeply(call('delta_session_resume', 1, $key, $channel, 'x', 1, 30000,
@@ -117,7 +118,8 @@ sub dues {
     silent('a lost connection is not told');
     pass_time(59999);
     is_deeply(call('delta_session_resume', 1, $key, $channel, 'a', 1, 30000,
-                   60000), [ 2, $v ], 'resumed in the last ms');
+                   60000), [ 2, $v, 'online', '' ],
+              'resumed in the last ms');
     silent('and friends saw nothing');
 
     pass_time(90000);
@@ -301,7 +303,7 @@ sub texts {
         pass_time(1);
         is_deeply(call('delta_session_resume', 1, $key, $channel, 'a',
                        $answer->[0], 30000, 60000),
-                  [ $answer->[0] + 1, $answer->[1] ],
+                  [ $answer->[0] + 1, $answer->[1], $status, $project ],
                   'and is read back as it was');
         silent('without a difference');
     }

@@ -58,6 +58,7 @@ way_to_redis();
 killed_host();
 flat();
 everywhere();
+memory();
 
 $t->stop('relay', 'KILL');
 done_testing();
@@ -252,9 +253,10 @@ sub lost_reply {
         $at{u1} = client('u1', 4, $ws->{token}, "&since=$ws->{cursor}");
         ok(!$at{u1}{resumed}, 'a token whose answer was lost does not resume');
         isnt($at{u1}{id}, $id, 'but begins a session');
-        ok($at{u1}->read_until(sub {
-            ($_[0]{d}{way} // '') eq $way
-        }), 'which gets what was missed');
+        ok(meanwhile(sub {
+            $at{u1}->read_until(sub { ($_[0]{d}{way} // '') eq $way }, 0.2);
+        }), 'which gets what was missed')
+            or diag(json_encode($at{u1}{skipped} // []));
     }
 
     pass_time(8);
@@ -476,6 +478,37 @@ sub everywhere {
     }
 
     nothing('at the end');
+}
+
+
+# Redis has lost all that it knew of presence, and every connection: who is
+# there is there again, as before, on each host, and in the index.
+
+sub memory {
+    my @keys = map { "delta:{presence:$_}" } 'ben', @users;
+    my $known = sub {
+        return join ' ', map { $t->redis('HGET', $_, 'a') // '-' } @keys;
+    };
+
+    my $before = $known->();
+    $t->redis('DEL', @keys, 'delta:leases');
+    $t->redis('CLIENT', 'KILL', 'TYPE', $_, 'SKIPME', 'yes')
+        for 'pubsub', 'normal';
+
+    $judge = Delta::Redis->new($redis);
+    $judge->send('PSUBSCRIBE', 'presence:*');
+    $judge->read;
+    %version = ();
+
+    ok(meanwhile(sub { $known->() eq $before }, 15),
+       'Redis has lost its memory: all are there again, as they were')
+        or diag($before, "\n", $known->());
+    ok(wait_for(sub { $t->redis('ZCARD', 'delta:leases') >= 8 }),
+       'and in the index');
+    pass_time(2);
+    told();
+    @told = ();
+    everywhere();
 }
 
 

@@ -28,7 +28,7 @@
 -- A publisher to guild:* needs these rights: +fcall +publish +xadd +xtrim
 -- +xrevrange +expire +hget +hset  ~guild:* ~delta:{guild:*  &guild:*
 
-local VERSION = 5
+local VERSION = 6
 
 -- Rows of {pattern, keep in ms, entries}, longest literal prefix first; "*"
 -- stands for one segment.  The gateway writes its own over the next line.

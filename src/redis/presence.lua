@@ -408,7 +408,7 @@ local function session_resume(keys, args)
     lease_write(state, sid, lease)
     keep(state)
 
-    return { lease.gen, announce(state) }
+    return { lease.gen, announce(state), lease.status, lease.project }
 end
 
 
