@@ -8,6 +8,6 @@ use Delta;
 
 use Delta::Browser qw(browse);
 
-browse('network', 150);
+browse('network', 300);
 
 done_testing;

@@ -8,6 +8,6 @@ use Delta;
 
 use Delta::Browser qw(browse);
 
-browse('page', 150);
+browse('page', 300);
 
 done_testing;
