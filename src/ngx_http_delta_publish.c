@@ -280,14 +280,16 @@ ngx_http_delta_publish_check(ngx_http_request_t *r, delta_post_t *post,
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    if (refusal.event == NULL
-        || delta_contract_allows(refusal.event, post->channel))
-    {
+    fault->what = refusal.event
+                  ? delta_contract_astray(refusal.event, post->channel,
+                                          post->event.d)
+                  : NULL;
+
+    if (fault->what == NULL) {
         return NGX_OK;
     }
 
     delta_post_pointer(fault, list, i, "/channel", "");
-    fault->what = "is none that the contract has for this type";
 
     return NGX_HTTP_BAD_REQUEST;
 }

@@ -128,7 +128,8 @@ sub good {
               'which the event has');
 
     my @list = map { event($_ % 2 ? 'channel:8' : 'channel:7', 'message_delete',
-        { guild_id => '42', channel_id => '7', message_id => "n$_" }) } 1 .. 9;
+        { guild_id => '42', channel_id => $_ % 2 ? '8' : '7',
+          message_id => "n$_" }) } 1 .. 9;
 
     $answer = post(\@list);
     is($answer->status, 200, 'a list');
@@ -263,6 +264,8 @@ sub bad {
         [ event('channel:7', 'of_later', { ip => 1 }), 400, '/d/ip',
           'is privileged' ],
         [ { %$fine, channel => 'guild:42' }, 400, '/channel', $nowhere ],
+        [ { %$fine, channel => 'channel:8' }, 400, '/channel',
+          'is not the one that d is about' ],
         [ [ $fine, { %$fine, channel => 'channel:7:x' } ], 400, '/1/channel',
           $nowhere ],
         map({ [ event($_, 'workspace_member_ban', { guild_id => '42',
@@ -367,7 +370,8 @@ sub redis_says {
     $t->redis(qw(FUNCTION RESTORE), $library);
 
     $t->redis('SET', 'delta:{app:channel:43}', 'no log');
-    $event = event('channel:43', 'message_create', \%create);
+    $event = event('channel:43', 'message_create',
+                   { %create, channel_id => '43' });
 
     for my $answer (map { post($_) } $event, [ $event, $event ]) {
         is($answer->status, 500, 'what is no log: 500');

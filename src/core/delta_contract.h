@@ -74,7 +74,7 @@ typedef struct {
     size_t                        index;    /* 0 to the number of events - 1 */
     unsigned                      scope;
     delta_merge_rule_t            merge;
-    const delta_str_t            *channels; /* patterns; none: anywhere */
+    const delta_str_t            *channels; /* as written; none: anywhere */
     size_t                        nchannels;
     const delta_contract_node_t  *d;
 } delta_contract_event_t;
@@ -113,11 +113,13 @@ const delta_contract_event_t *delta_contract_find(
     const delta_contract_t *contract, delta_str_t type);
 
 /*
- * Whether events of that type may be published there: 1 or 0.  The name is
- * a valid one; what stands for a {name} of the contract may be any segment.
+ * Why an event that is valid, of that type, with that d, may not be published
+ * there, as "is none that ...", or NULL: it may.  channel is a valid name.
+ * What stands for a {name} of the contract is what d has under that name, if
+ * it has it, else any segment.
  */
-int delta_contract_allows(const delta_contract_event_t *event,
-    delta_str_t channel);
+const char *delta_contract_astray(const delta_contract_event_t *event,
+    delta_str_t channel, delta_str_t d);
 
 /*
  * Holds an event that delta_event_parse() accepted against the contract, in

@@ -296,20 +296,36 @@ static void
 contract_channel_test(void)
 {
     size_t                   i;
+    const char              *what;
     delta_contract_t        *contract;
     delta_contract_error_t   error;
 
     static const char  text[] = "{\"version\":1,\"events\":{\"e\":{\"scope\":"
-        "[\"user\"],\"channels\":[\"user:{user_id}:inbox\",\"lobby\"],"
+        "[\"user\"],\"channels\":[\"user:{who}:inbox\",\"lobby\",\"a:{id}\"],"
         "\"d\":{\"type\":\"object\"}}}}";
 
     static const struct {
-        const char  *name;
-        int          fits;
+        const char  *name, *d, *what;
     } cases[] = {
-        { "user:ben:inbox", 1 }, { "lobby", 1 }, { "user:ben", 0 },
-        { "user:ben:inbox:x", 0 }, { "user:inbox", 0 }, { "lobby2", 0 },
-        { "guild:ben:inbox", 0 }, { "lobby:a", 0 }, { "a", 0 },
+        { "user:ben:inbox", "{\"id\":\"x\"}", NULL },
+        { "lobby", "{}", NULL },
+        { "user:ben", "{}", "none" },
+        { "user:ben:inbox:x", "{}", "none" },
+        { "user:inbox", "{}", "none" },
+        { "lobby2", "{}", "none" },
+        { "guild:ben:inbox", "{}", "none" },
+        { "lobby:a", "{}", "none" },
+        { "a", "{}", "none" },
+        { "a:b", "{\"x\":{\"id\":\"c\"}}", NULL },
+        { "a:b", "{\"id\":\"b\"}", NULL },
+        { "a:b", "{\"id\":\"\\u0062\"}", NULL },
+        { "a:b", "{\"id\":\"c\"}", "not" },
+        { "a:b", "{\"i\\u0064\":\"c\"}", "not" },
+        { "a:b", "{\"id\":\"bb\"}", "not" },
+        { "a:b", "{\"id\":\"\"}", "not" },
+        { "a:b", "{\"id\":7}", "not" },
+        { "a:b", "{\"id\":null}", "not" },
+        { "b:b", "{\"id\":\"c\"}", "none" },
     };
 
     contract = delta_contract_load(text, sizeof(text) - 1, &error);
@@ -319,11 +335,16 @@ contract_channel_test(void)
     }
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        is_int(delta_contract_allows(delta_contract_event(contract, 0),
-                                      (delta_str_t) {
-                                          cases[i].name,
-                                          strlen(cases[i].name) }),
-               cases[i].fits, cases[i].name);
+        what = delta_contract_astray(delta_contract_event(contract, 0),
+                                     (delta_str_t) { cases[i].name,
+                                                     strlen(cases[i].name) },
+                                     (delta_str_t) { cases[i].d,
+                                                     strlen(cases[i].d) });
+
+        ok(cases[i].what == NULL ? what == NULL
+           : what && strncmp(what + 3, cases[i].what, strlen(cases[i].what))
+                     == 0,
+           "%s, %s: %s", cases[i].name, cases[i].d, what ? what : "fits");
     }
 
     delta_contract_free(contract);

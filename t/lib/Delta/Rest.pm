@@ -223,10 +223,12 @@ sub finish {
         $types{ $event->{t} }++;
 
         my $channels = $contract->{events}{ $event->{t} }{channels} || [];
+        my @fits = map { s/\{(\w+)\}/$event->{d}{$1} || '[^:]+'/ger }
+            @$channels;
+
         push @astray, "$event->{t} on $event->{c}"
             if defined $event->{c} && $event->{t} ne 'mark'
-               && !grep { $event->{c} =~ $_ }
-                  map { s/\{\w+\}/[^:]+/gr =~ s/.*/^$&\$/r } @$channels;
+               && !grep { $event->{c} =~ /^$_$/ } @fits;
     }
 
     is("@astray", '', 'each event is on a channel that the contract has');
