@@ -6,6 +6,7 @@
  */
 
 #include "delta_contract.h"
+#include "delta_name.h"
 #include "fuzz.h"
 
 
@@ -69,11 +70,13 @@ contract_event(const delta_contract_t *contract, const char *p, size_t n)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    size_t                          i, len;
+    size_t                          i, j, len;
     const uint8_t                  *nul;
     delta_contract_t               *contract;
     delta_contract_error_t          error;
     const delta_contract_event_t   *event;
+
+    static const delta_str_t  nowhere = delta_str("a:b:c:d:e:f:g:h:i:~:~:~");
 
     nul = n ? memchr(data, '\0', n) : NULL;
     len = nul ? (size_t) (nul - data) : n;
@@ -91,6 +94,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     for (i = 0; (event = delta_contract_event(contract, i)); i++) {
         check(event->index == i && event->d);
         check(delta_contract_find(contract, event->type) == event);
+
+        for (j = 0; j < event->nchannels; j++) {
+            check(delta_name_pattern(event->channels[j].data,
+                                     event->channels[j].len));
+        }
+
+        j = event->nchannels ? delta_name_literal(event->channels[0]) : 0;
+
+        if (j && j == event->channels[0].len) {
+            check(delta_contract_allows(event, event->channels[0]));
+        }
+
+        check(event->nchannels || delta_contract_allows(event, nowhere));
     }
 
     check(i > 0);
