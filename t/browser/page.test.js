@@ -573,6 +573,8 @@ test('on a phone, light and dark, nothing is wider than the screen',
                 })), what)
         }
         await ada.page.click('.burger')
+        await ada.page.waitForSelector('.title:has-text("general")')
+        await counts(ada.page.locator('.channel-rail:visible'), 1)
         await ada.channel('general')
         await fits('channel')
         await counts(ada.page.locator('.channel-rail:visible'), 0)

@@ -53,9 +53,19 @@ function route() {
     return { kind: kind === 'world' ? 'world' : 'friends' }
 }
 
+const hashOf = parts => `#/${parts.filter(Boolean)
+    .map(encodeURIComponent).join('/')}`
+
 export const go = (...parts) => {
-    location.hash = `#/${parts.filter(Boolean)
-        .map(encodeURIComponent).join('/')}`
+    location.hash = hashOf(parts)
+}
+
+// Where nobody asked to go: no step of the history, and no pane is closed.
+
+function divert(...parts) {
+    history.replaceState(null, '', hashOf(parts))
+    app.route = route()
+    app.render()
 }
 
 function open(login) {
@@ -96,7 +106,7 @@ function open(login) {
                     toast(`You are no longer in ${app.seenName}.`, 'warn')
                 }
                 app.seen = null
-                go('friends')
+                divert('friends')
             }
             return
         }
@@ -112,8 +122,8 @@ function open(login) {
         if (channel && app.channelName) closed(guild, app.channelName)
         app.channelName = null
         const [first] = channelsOf(guild)
-        if (first) go('w', guild, first.id)
-        else if (channel) go('w', guild)
+        if (first) divert('w', guild, first.id)
+        else if (channel) divert('w', guild)
     }
 
     // Not for each of them, if it is the workspace that is closed.
@@ -194,10 +204,11 @@ function open(login) {
 
     render()
     model.start().then(() => {
+        if (app?.model !== model) return
         app.ready = true
         if (!location.hash) {
             const [first] = model.stores.guilds.all()
-            if (first) go('w', first.id)
+            if (first) divert('w', first.id)
         }
         render()
     })
