@@ -232,6 +232,12 @@ sub lost_reply {
         my $ws = $at{u1};
         my ($id, $gen) = split /\./, $ws->{token};
 
+        # a host that has just begun has none to give
+        ok(meanwhile(sub {
+            $ws->send_json({ t => 'heartbeat' });
+            $ws->{cursor} = $ws->read_until('heartbeat_ack')->{d}{cursor};
+        }), 'a cursor');
+
         $ws->disconnect;
         $t->publish('user:u2', { t => 'note', d => { way => $way } });
 
