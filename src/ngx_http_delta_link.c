@@ -572,7 +572,10 @@ ngx_http_delta_link_parse(ngx_http_delta_link_t *link)
 
     for ( ;; ) {
         if (redisReaderGetReply(link->reader, &reply) != REDIS_OK) {
-            ngx_http_delta_link_lost(link, 0, "reply is not RESP");
+            ngx_http_delta_link_lost(link, 0,
+                                     link->reader->err == REDIS_ERR_OOM
+                                     ? "reply is too large"
+                                     : "reply is not RESP");
             return NGX_ERROR;
         }
 

@@ -471,6 +471,12 @@ sub hostile {
     is_deeply([ grep { -s $t->file("fake$_.loads") } 0 .. $#fakes ],
               [ grep { $fakes[$_][0] =~ /version|errors/ } 0 .. $#fakes ],
               'the library is loaded only where it is missing');
+
+    for my $i (grep { $fakes[$_][0] =~ /^the longest/ } 0 .. $#fakes) {
+        ok($t->log =~ /fake$i\.sock\S* cannot be used: reply is too large/,
+           "$fakes[$i][0]: the log says so");
+    }
+
     is_deeply([ map { $fakes[$_][0] }
                 grep { -s $t->file("fake$_.nameless") } 0 .. $#fakes ], [],
               'no session has a channel without a name');
