@@ -19,16 +19,7 @@ $t->start_redis;
 without_quarantine(sub {
     $t->start_nginx($t->conf(
         http => 'delta_redis %%REDIS%%; delta_channel world:* keep=10s;',
-        server => <<'END'), workers => 1);
-    location = /world/init { delta_snapshot world=default; }
-    location = /world/snapshots { delta_snapshot world=default range max=64; }
-    location = /events {
-        delta_gateway sse;
-        delta_user visitor;
-        delta_envelope type;
-        delta_subscribe world:default;
-    }
-END
+        server => $Delta::World::LOCATIONS), workers => 1);
     $t->start_upstream(qw(--world default --tick 3 --archive-interval 50
                           --archive-keep 4 --npcs 20 --snapshot-ttl 10
                           --backlog 1000));

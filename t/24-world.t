@@ -20,15 +20,8 @@ $t->start_redis;
 
 $t->start_nginx($t->conf(
     http => 'delta_redis %%REDIS%% read_timeout=1s;
-             delta_jwt_key_file jwks.json;', server => <<'END'));
-    location = /world/init { delta_snapshot world=default; }
-    location = /world/snapshots { delta_snapshot world=default range max=64; }
-    location = /events {
-        delta_gateway sse;
-        delta_user visitor;
-        delta_envelope type;
-        delta_subscribe world:default;
-    }
+             delta_jwt_key_file jwks.json;',
+    server => $Delta::World::LOCATIONS . <<'END'));
     location = /any/init { delta_snapshot world=$arg_world; }
     location = /any/snapshots {
         delta_snapshot world=$arg_world range max=1000;

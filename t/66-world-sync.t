@@ -9,6 +9,7 @@
 use Delta;
 
 use Delta::Node qw(relay);
+use Delta::World;
 
 my $node = `node --version 2>&1` // '';
 $node =~ /^v(\d+)/ && $1 >= 18
@@ -20,16 +21,7 @@ my $seed = $ENV{DELTA_SEED} || 1 + int rand 1e6;
 $t->start_redis;
 $t->start_nginx($t->conf(
     http => 'delta_redis %%REDIS%%; delta_channel world:* keep=2s;',
-    server => <<'END'), workers => 2);
-    location = /world/init { delta_snapshot world=default; }
-    location = /world/snapshots { delta_snapshot world=default range max=64; }
-    location = /events {
-        delta_gateway sse;
-        delta_user visitor;
-        delta_envelope type;
-        delta_subscribe world:default;
-    }
-END
+    server => $Delta::World::LOCATIONS), workers => 2);
 
 my @world = qw(--world default --tick 20 --npcs 30 --archive-interval 50
                --snapshot-ttl 2);

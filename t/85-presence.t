@@ -7,6 +7,7 @@
 # leases, what a grant brings, and a Redis that was away.
 
 use Delta;
+use Delta::Presence;
 use Scalar::Util ();
 use Time::HiRes qw(time);
 
@@ -100,20 +101,7 @@ sub friend {
 # As wait_for, with clients that are heard meanwhile.
 
 sub meanwhile {
-    my ($condition, $timeout) = @_;
-
-    my $beat = 0;
-
-    return wait_for(sub {
-        if (time - $beat > 0.5) {
-            $beat = time;
-            eval { $_->send_frame(10, '') }
-                for grep { $_ && !$_->{mute} && !$_->{closing}
-                           && $_->{socket} } @all;
-        }
-
-        return $condition->();
-    }, $timeout);
+    return Delta::Presence::meanwhile(sub { @all }, @_);
 }
 
 

@@ -8,6 +8,7 @@
 # is the judge: each change once, none that should not be.
 
 use Delta;
+use Delta::Presence;
 use Delta::Process qw(free_port);
 use Scalar::Util ();
 use Time::HiRes qw(time);
@@ -38,11 +39,9 @@ my $text = $t->conf(
 
 start_host($_) for 0 .. $hosts - 1;
 
-my $judge = Delta::Redis->new($redis);
-$judge->send('PSUBSCRIBE', 'presence:*');
-$judge->read;
+my $judge = Delta::Presence->new($redis);
 
-my (@clients, @told, %version);
+my (@clients, @told);
 
 my $ben = client('ben', 0);
 my %at;
@@ -103,19 +102,7 @@ sub client {
 # As wait_for, with clients that are heard meanwhile.
 
 sub meanwhile {
-    my ($condition, $timeout) = @_;
-
-    my $beat = 0;
-
-    return wait_for(sub {
-        if (time - $beat > 0.5) {
-            $beat = time;
-            eval { $_->send_frame(10, '') }
-                for grep { $_ && !$_->{closing} && $_->{socket} } @clients;
-        }
-
-        return $condition->();
-    }, $timeout);
+    return Delta::Presence::meanwhile(sub { @clients }, @_);
 }
 
 
@@ -130,16 +117,7 @@ sub pass_time {
 # What Redis has told since the last time, "user status" each.
 
 sub told {
-    while (my $reply = eval { $judge->read(0.05) }) {
-        my ($user) = $reply->[2] =~ /^presence:(.*)/;
-        my ($v, $json) = split / /, $reply->[3], 2;
-
-        fail("$user: version $v after $version{$user}")
-            if $version{$user} && $v != $version{$user} + 1;
-
-        $version{$user} = $v;
-        push @told, "$user " . json_decode($json)->{d}{s};
-    }
+    push @told, $judge->news;
 
     return @told;
 }
@@ -501,10 +479,7 @@ sub memory {
     $t->redis('CLIENT', 'KILL', 'TYPE', $_, 'SKIPME', 'yes')
         for 'pubsub', 'normal';
 
-    $judge = Delta::Redis->new($redis);
-    $judge->send('PSUBSCRIBE', 'presence:*');
-    $judge->read;
-    %version = ();
+    $judge = Delta::Presence->new($redis);
 
     ok(meanwhile(sub { $known->() eq $before }, 15),
        'Redis has lost its memory: all are there again, as they were')

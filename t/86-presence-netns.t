@@ -11,25 +11,11 @@
 use strict;
 use warnings;
 
-BEGIN {
-    require Test::More;
-
-    if (!$ENV{DELTA_NETNS}) {
-        my $can = $> == 0
-            && system('unshare -n sh -c "ip link set lo up && ip link add one '
-                      . 'type veth peer name two && nsenter -t \$\$ -n true" '
-                      . '>/dev/null 2>&1') == 0;
-
-        Test::More->import(skip_all => 'needs root, ip and network namespaces')
-            if !$can;
-
-        $ENV{DELTA_NETNS} = 1;
-        exec 'unshare', '-n', 'sh', '-c', 'ip link set lo up; exec "$@"',
-            'sh', $^X, (map { "-I$_" } @INC), $0;
-    }
-}
+use Delta::Netns needs => 'ip', try => 'ip link add one type veth '
+    . 'peer name two && nsenter -t $$ -n true';
 
 use Delta;
+use Delta::Presence;
 use Scalar::Util ();
 use Time::HiRes qw(time);
 
@@ -43,11 +29,9 @@ $t->redis('SADD', "user:$_:follows", qw(ada cleo dan fay gil hal))
 
 my %at = (a => start_host(1), b => start_host(2));
 
-my $judge = Delta::Redis->new($redis);
-$judge->send('PSUBSCRIBE', 'presence:*');
-$judge->read;
+my $judge = Delta::Presence->new($redis);
 
-my (%ws, @told, %version);
+my (%ws, @told);
 
 everybody();
 short_cut();
@@ -168,35 +152,14 @@ sub client {
 # As wait_for, with clients that are heard meanwhile.
 
 sub meanwhile {
-    my ($condition, $timeout) = @_;
-
-    my $beat = 0;
-
-    return wait_for(sub {
-        if (time - $beat > 0.5) {
-            $beat = time;
-            eval { $_->send_frame(10, '') }
-                for grep { !$_->{closing} && $_->{socket} } values %ws;
-        }
-
-        return $condition->();
-    }, $timeout);
+    return Delta::Presence::meanwhile(sub { values %ws }, @_);
 }
 
 
 # What Redis has told since the last time, "user status" each.
 
 sub told {
-    while (my $reply = eval { $judge->read(0.05) }) {
-        my ($user) = $reply->[2] =~ /^presence:(.*)/;
-        my ($v, $json) = split / /, $reply->[3], 2;
-
-        fail("$user: version $v after $version{$user}")
-            if $version{$user} && $v != $version{$user} + 1;
-
-        $version{$user} = $v;
-        push @told, "$user " . json_decode($json)->{d}{s};
-    }
+    push @told, $judge->news;
 
     return @told;
 }

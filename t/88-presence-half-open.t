@@ -9,23 +9,8 @@
 use strict;
 use warnings;
 
-BEGIN {
-    require Test::More;
-
-    if (!$ENV{DELTA_NETNS}) {
-        my $can = $> == 0
-            && system('unshare -n sh -c "ip link set lo up && iptables -w '
-                      . '-A OUTPUT -p tcp --sport 1 -j DROP" '
-                      . '>/dev/null 2>&1') == 0;
-
-        Test::More->import(skip_all => 'needs root, unshare and iptables')
-            if !$can;
-
-        $ENV{DELTA_NETNS} = 1;
-        exec 'unshare', '-n', 'sh', '-c', 'ip link set lo up; exec "$@"',
-            'sh', $^X, (map { "-I$_" } @INC), $0;
-    }
-}
+use Delta::Netns needs => 'iptables',
+    try => 'iptables -w -A OUTPUT -p tcp --sport 1 -j DROP';
 
 use Delta;
 use Time::HiRes qw(time);

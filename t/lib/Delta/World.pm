@@ -19,6 +19,19 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(apply checksum rss without_quarantine);
 
+# What nginx serves of it.
+
+our $LOCATIONS = <<'END';
+    location = /world/init { delta_snapshot world=default; }
+    location = /world/snapshots { delta_snapshot world=default range max=64; }
+    location = /events {
+        delta_gateway sse;
+        delta_user visitor;
+        delta_envelope type;
+        delta_subscribe world:default;
+    }
+END
+
 
 sub new {
     my ($class, $t, %opt) = @_;
